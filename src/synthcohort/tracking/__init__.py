@@ -1,0 +1,1 @@
+"""The journal of every stage, and its publication to MLflow."""
