@@ -36,6 +36,6 @@ def progress(
         maxinterval=5,
         delay=5,
         file=_Lines(),
-        ncols=100,
+        leave=False,
         bar_format="{desc}: {percentage:3.0f} % of {total} {unit}s, {rate_fmt}, {remaining} left {postfix}",
     )

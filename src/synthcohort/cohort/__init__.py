@@ -5,6 +5,7 @@ an image, in the same order: image_id, patient_id, session, slice, label, offici
 source_file, sha256.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,11 @@ class Cohort:
     def of(self, split: str) -> np.ndarray:
         """The row numbers of a split ("train", "val", "test"), ascending, int64."""
         return np.flatnonzero(np.array([row["split"] == split for row in self.rows]))
+
+
+def blocks(rows: np.ndarray, size: int = 256) -> Iterator[np.ndarray]:
+    """Row numbers in blocks of at most `size`, so that memory stays flat."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def open_cohort(cohort: Path, split: Path | None = None) -> Cohort:

@@ -1,0 +1,94 @@
+"""The cohort at a glance: real train images by label, and how many there are by split."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synthcohort.cohort import SPLITS, Cohort
+from synthcohort.files import atomic_file
+from synthcohort.seeds import derive
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_COLUMNS = 8
+_MOST_LABELS = 12
+# Blue, orange and bluish green of Okabe and Ito.
+_COLOURS = {"train": "#0072B2", "val": "#E69F00", "test": "#009E73"}
+
+
+def draw_cohort(cohort: Cohort, out: Path, seed: int) -> None:
+    """Draw train images of every label, chosen by the seed, beside the numbers of patients and
+    images by label and split. `cohort` must have been opened with its split.
+
+    Of more than twelve labels the first twelve are drawn, and the figure says so.
+    """
+    from matplotlib.figure import Figure
+
+    names = cohort.label_names
+    shown = names[:_MOST_LABELS]
+    height, width = cohort.images.shape[2:]
+    # In inches; axes are placed by hand so that pictures keep their shape and bars their rows.
+    picture, rows = _COLUMNS * 0.8, len(shown) * 0.8 * height / width
+    total = picture + 2 * 2.2
+    figure = Figure(figsize=(total, rows))
+    pictures = figure.add_axes((0, 0, picture / total, 1))
+    rest = f", the first {len(shown)} of {len(names)} labels" if len(names) > len(shown) else ""
+    pictures.set_title(f"Real train images{rest}")
+    _draw_images(pictures, cohort, shown, seed)
+    for place, what in enumerate(("Patients", "Images")):
+        left = (picture + 0.2 + 2.2 * place) / total
+        axes = figure.add_axes((left, 0, 2 / total, 1), sharey=pictures)
+        _draw_bars(axes, what, cohort, shown)
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=len(SPLITS),
+        frameon=False,
+    )
+    with atomic_file(out) as temporary:
+        figure.savefig(temporary, dpi=150, bbox_inches="tight", metadata={"Software": None})
+
+
+def _draw_images(axes: "Axes", cohort: Cohort, names: list[str], seed: int) -> None:
+    full = np.iinfo(cohort.images.dtype).max
+    train = cohort.of("train")
+    labels = np.array([cohort.rows[i]["label"] for i in train])
+    for place, name in enumerate(names):
+        rows = train[labels == name]
+        random = np.random.default_rng(derive(seed, "cohort figure", name))
+        for column, row in enumerate(random.permutation(rows)[:_COLUMNS]):
+            axes.imshow(
+                np.moveaxis(cohort.images[row], 0, 2) / full,
+                cmap="grey",
+                vmin=0,
+                vmax=1,
+                extent=(column - 0.48, column + 0.48, place + 0.48, place - 0.48),
+                aspect="auto",
+            )
+    axes.set(xlim=(-0.5, _COLUMNS - 0.5), ylim=(len(names) - 0.5, -0.5), ylabel="Label")
+    axes.set_xticks([])
+    axes.set_yticks(range(len(names)), [name or "(none)" for name in names])
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def _draw_bars(axes: "Axes", what: str, cohort: Cohort, names: list[str]) -> None:
+    """Stacked bars of the number of patients or images by label, a colour for each split."""
+    key = "patient_id" if what == "Patients" else "image_id"
+    counted = {(row["label"], row["split"], row[key]) for row in cohort.rows}
+    number = Counter((label, split) for label, split, _ in counted)
+    start = np.zeros(len(names), dtype=int)
+    for split in SPLITS:
+        numbers = np.array([number[name, split] for name in names])
+        axes.barh(range(len(names)), numbers, 0.5, start, color=_COLOURS[split], label=split)
+        start += numbers
+    for place, name in enumerate(names):
+        numbers = " + ".join(str(number[name, split]) for split in SPLITS)
+        axes.text(0, place - 0.28, numbers, va="bottom", fontsize=8)
+    axes.set_xlabel(f"{what} (train + val + test)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(axis="y", left=False, labelleft=False)

@@ -1,0 +1,215 @@
+"""The leakage check: one patient, the same bytes or nearly identical images in two splits."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from synthcohort.cohort import Cohort
+from synthcohort.progress import progress
+
+_THUMBNAIL = 16
+_BLOCK = 1024
+# Values compared at once at full resolution: 32 MB of float64.
+_BATCH = 2**22
+_METHOD = (
+    "Images of different patients are compared in grey. Candidates: correlation of box-averaged "
+    "thumbnails, at every shift, from candidate_correlation. Confirmed: Pearson correlation of the "
+    "overlapping pixels at full resolution, largest over the shifts, from correlation. Mirrored, "
+    "rotated and inverted copies are not looked for; an image of one grey value correlates with "
+    "nothing and is found by its bytes alone."
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two nearly identical images of different patients, by manifest row, `first` < `second`."""
+
+    first: int
+    second: int
+    correlation: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What images of different patients have in common, whatever the split."""
+
+    same_bytes: list[list[int]]
+    """Manifest rows with the same sha256, those of at least two patients."""
+    near_identical: list[Pair]
+    """The most alike first."""
+    method: dict[str, Any]
+    """How they were found: thresholds, shifts, numbers compared."""
+
+
+def search(cohort: Cohort, correlation: float) -> Findings:
+    """Find images that patients share.
+
+    Every image is compared with every other one: time grows with the square of their number, memory
+    by 1 KB an image.
+    """
+    patients = np.unique(cohort.patients, return_inverse=True)[1]
+    by_bytes = defaultdict(list)
+    for i, row in enumerate(cohort.rows):
+        by_bytes[row["sha256"]].append(i)
+    same_bytes = [rows for rows in by_bytes.values() if len(set(patients[rows])) > 1]
+
+    # In tiny images two pixels are a different picture, not a shifted one.
+    reach = min(2, min(cohort.images.shape[2:]) // _THUMBNAIL)
+    shifts = list(product(range(-reach, reach + 1), repeat=2))
+    # Thumbnails drop fine structure that two copies may share, so they may differ by more.
+    loose = 1 - 3 * (1 - correlation)
+    pairs, candidates = [], 0
+    for found in _candidates(cohort.images, patients, shifts, loose):
+        candidates += len(found)
+        for rows, value in zip(found, _correlations(cohort.images, found, shifts), strict=True):
+            if value >= correlation:
+                pairs.append(Pair(int(rows[0]), int(rows[1]), round(float(value), 4)))
+    method = {
+        "description": _METHOD,
+        "correlation": correlation,
+        "candidate_correlation": round(loose, 6),
+        "largest_shift_pixels": reach,
+        "thumbnail_pixels": _THUMBNAIL,
+        "images": len(patients),
+        "pairs_compared": _pairs(len(patients)) - sum(map(_pairs, np.bincount(patients).tolist())),
+        "candidates": candidates,
+    }
+    pairs.sort(key=lambda pair: (-pair.correlation, pair.first, pair.second))
+    return Findings(same_bytes, pairs, method)
+
+
+def joined(cohort: Cohort, findings: Findings) -> list[str]:
+    """For every image the patient it counts under when patients that share images are one.
+
+    It is the first patient_id, in sorted order, of those connected by the findings.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    names, patients = np.unique(cohort.patients, return_inverse=True)
+    links = [(pair.first, pair.second) for pair in findings.near_identical]
+    links += [(rows[0], row) for rows in findings.same_bytes for row in rows[1:]]
+    ends = patients[np.array(links, dtype=np.int64).reshape(-1, 2)]
+    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(names),) * 2)
+    component = connected_components(graph, directed=False)[1]
+    # np.unique sorts, so the first place of a component is its first name.
+    first = np.unique(component, return_index=True)[1]
+    return names[first[component[patients]]].tolist()
+
+
+def report(cohort: Cohort, splits: Sequence[str], findings: Findings) -> dict[str, Any]:
+    """The contents of leakage.json for `splits`, the split of every image.
+
+    `patients_in_two_splits`, `same_bytes` and `near_identical` list what was found, each of the
+    latter two with `across`: whether it stands in two splits.
+    """
+    splits_of = defaultdict(set)
+    for row, split in zip(cohort.rows, splits, strict=True):
+        splits_of[row["patient_id"]].add(split)
+
+    def listed(rows: Sequence[int]) -> dict[str, Any]:
+        return {
+            "images": [cohort.rows[i]["image_id"] for i in rows],
+            "patients": [cohort.rows[i]["patient_id"] for i in rows],
+            "splits": [splits[i] for i in rows],
+            "across": len({splits[i] for i in rows}) > 1,
+        }
+
+    same_bytes = [listed(rows) for rows in findings.same_bytes]
+    near_identical = [
+        listed((pair.first, pair.second)) | {"correlation": pair.correlation}
+        for pair in findings.near_identical
+    ]
+    return {
+        "method": findings.method,
+        "patients_in_two_splits": {
+            patient: sorted(found) for patient, found in sorted(splits_of.items()) if len(found) > 1
+        },
+        "same_bytes": same_bytes,
+        "near_identical": near_identical,
+        "across_splits": {
+            "same_bytes": sum(item["across"] for item in same_bytes),
+            "near_identical": sum(item["across"] for item in near_identical),
+        },
+    }
+
+
+def _pairs(n: int) -> int:
+    return n * (n - 1) // 2
+
+
+def _candidates(
+    images: np.ndarray, patients: np.ndarray, shifts: list[tuple[int, int]], least: float
+) -> Iterator[np.ndarray]:
+    """K×2 rows (first < second) of different patients whose thumbnails correlate from `least`."""
+    starts = range(0, len(images), _BLOCK)
+    reach = max(map(max, shifts))
+    still = np.concatenate(
+        [_thumbnails(images[start : start + _BLOCK], reach, (0, 0)) for start in starts]
+    )
+    blocks = progress("comparing images", total=_pairs(len(starts) + 1), unit="block")
+    for second in starts:
+        block = images[second : second + _BLOCK]
+        moved = [_thumbnails(block, reach, shift) for shift in shifts]
+        for first in range(0, second + 1, _BLOCK):
+            best = still[first : first + _BLOCK] @ moved[0].T
+            for thumbnails in moved[1:]:
+                np.maximum(best, still[first : first + _BLOCK] @ thumbnails.T, out=best)
+            rows = np.argwhere(best >= least) + np.array([first, second])
+            different = patients[rows[:, 0]] != patients[rows[:, 1]]
+            yield rows[different & (rows[:, 0] < rows[:, 1])]
+            blocks.update()
+    blocks.close()
+
+
+def _thumbnails(images: np.ndarray, reach: int, shift: tuple[int, int]) -> np.ndarray:
+    """N×(16·16) float32 of mean 0 and norm 1: the images without a margin of `reach`, shifted."""
+    height, width = images.shape[2:]
+    rows = slice(reach + shift[0], height - reach + shift[0])
+    columns = slice(reach + shift[1], width - reach + shift[1])
+    grey = images[:, :, rows, columns].mean(axis=1, dtype=np.float32)
+    down, across = _box(grey.shape[1]), _box(grey.shape[2])
+    small = (down @ grey @ across.T).reshape(len(grey), -1)
+    small -= small.mean(axis=1, keepdims=True)
+    # A constant image comes out as zeros up to rounding, and must not become noise of norm 1.
+    norm = np.linalg.norm(small, axis=1, keepdims=True)
+    return small / np.where(norm < 1e-3, np.inf, norm)
+
+
+def _box(length: int) -> np.ndarray:
+    """A matrix that averages `length` pixels to 16 equal stretches, or to as many as there are."""
+    edges = np.linspace(0, length, min(_THUMBNAIL, length) + 1)
+    pixel = np.arange(length)
+    overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
+    return (np.maximum(overlap, 0) / np.diff(edges)[:, None]).astype(np.float32)
+
+
+def _correlations(
+    images: np.ndarray, pairs: np.ndarray, shifts: list[tuple[int, int]]
+) -> np.ndarray:
+    """K Pearson correlations over the overlapping pixels of K pairs, largest over the shifts."""
+    step = max(1, _BATCH // int(np.prod(images.shape[2:])))
+    found = [np.empty(0)]
+    for start in range(0, len(pairs), step):
+        first, second = (
+            images[rows].mean(axis=1, dtype=np.float64) for rows in pairs[start : start + step].T
+        )
+        by_shift = [_pearson(_moved(first, y, x), _moved(second, -y, -x)) for y, x in shifts]
+        found.append(np.max(by_shift, axis=0))
+    return np.concatenate(found)
+
+
+def _moved(grey: np.ndarray, y: int, x: int) -> np.ndarray:
+    """What of the images overlaps with others shifted by (y, x)."""
+    height, width = grey.shape[1:]
+    return grey[:, max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
+
+
+def _pearson(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    first, second = (grey - grey.mean(axis=(1, 2), keepdims=True) for grey in (first, second))
+    scale = np.sqrt((first**2).sum(axis=(1, 2)) * (second**2).sum(axis=(1, 2)))
+    return (first * second).sum(axis=(1, 2)) / np.where(scale == 0, np.inf, scale)

@@ -1,0 +1,195 @@
+"""Train, validation and test: shared out by patient, label by label, and checked for leakage."""
+
+import csv
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthcohort.cohort import SPLITS, Cohort, open_cohort
+from synthcohort.cohort import leakage as leaks
+from synthcohort.cohort.figure import draw_cohort
+from synthcohort.config import Split
+from synthcohort.errors import UserError
+from synthcohort.files import atomic_file, write_json
+from synthcohort.seeds import derive
+from synthcohort.tracking.journal import Journal
+
+_MOST_TOLD = 20
+
+
+def split(
+    settings: Split,
+    *,
+    seed: int,
+    cohort: Path,
+    out: Path,
+    leakage: Path,
+    figure: Path,
+    journal: Journal,
+) -> None:
+    """Write `out` (split.csv: image_id, patient_id, split, in the manifest's order), `leakage`
+    (leakage.json) and `figure`.
+
+    The split depends on the seed, the patients and their labels alone, not on the order of images.
+
+    Raises:
+        UserError: a label with too few patients, an official split that is partial or shares a
+            patient, or images that different patients share across splits.
+    """
+    opened = open_cohort(cohort)
+    findings = leaks.search(opened, settings.correlation)
+    join = settings.near_duplicates == "join"
+    patients = leaks.joined(opened, findings) if join else opened.patients.tolist()
+    labels = [row["label"] for row in opened.rows]
+    fractions = settings.fractions.model_dump()
+    parts = _official(opened) if settings.official == "use" else []
+    if not parts:
+        parts = _shared_out(labels, patients, fractions, seed)
+    elif "val" not in parts and fractions["val"]:
+        rows = [i for i, part in enumerate(parts) if part == "train"]
+        print("Note: the official split has no val; it is carved out of train", file=sys.stderr)
+        carved = _shared_out(
+            [labels[i] for i in rows],
+            [patients[i] for i in rows],
+            {part: fractions[part] for part in ("train", "val")},
+            seed,
+        )
+        for i, part in zip(rows, carved, strict=True):
+            parts[i] = part
+
+    report = leaks.report(opened, parts, findings)
+    write_json(leakage, report)
+    _stop_at_leaks(report, settings)
+    with atomic_file(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("image_id", "patient_id", "split"))
+        for row, part in zip(opened.rows, parts, strict=True):
+            table.writerow((row["image_id"], row["patient_id"], part))
+    draw_cohort(open_cohort(cohort, out), figure, seed)
+    journal.figure(figure)
+    journal.result(**_counts(opened, parts), **_found(report))
+
+
+def _official(cohort: Cohort) -> list[str]:
+    """The official split of every image; nothing where the source gives none."""
+    parts = [row["official_split"] for row in cohort.rows]
+    if not any(parts):
+        return []
+    without = [row["image_id"] for row in cohort.rows if not row["official_split"]]
+    if without:
+        raise UserError(
+            f"official split: {len(without)} of {len(parts)} images have none, the first is "
+            f"{without[0]}; give one for every image, or set split.official: ignore"
+        )
+    for needed in ("train", "test"):
+        if needed not in parts:
+            raise UserError(
+                f"official split: no image is in {needed}; give a train and a test part, or set "
+                "split.official: ignore"
+            )
+    return parts
+
+
+def _shared_out(
+    labels: list[str], patients: list[str], fractions: Mapping[str, float], seed: int
+) -> list[str]:
+    """The split of every image: the patients of a label, shared out by the fractions.
+
+    A patient's label is the most frequent one of the patient's images. Every label has at least one
+    patient in every split with a fraction above zero; scikit-learn's stratified splitters do not
+    ensure that for small labels.
+    """
+    parts = [part for part in SPLITS if fractions.get(part)]
+    shares = np.array([fractions[part] for part in parts])
+    shares /= shares.sum()
+    labels_of: dict[str, Counter[str]] = defaultdict(Counter)
+    for patient, label in zip(patients, labels, strict=True):
+        labels_of[patient][label] += 1
+    members: dict[str, list[str]] = defaultdict(list)
+    for patient, found in sorted(labels_of.items()):
+        members[max(sorted(found), key=found.__getitem__)].append(patient)
+
+    few = [f"{label!r} has {len(m)}" for label, m in sorted(members.items()) if len(m) < len(parts)]
+    if few:
+        raise UserError(
+            f"split: too few patients to share out: label {', '.join(few)}, needed are "
+            f"{len(parts)} (one each for {', '.join(parts)}); add patients, merge or leave out "
+            "labels in the source, or set split.fractions.val: 0"
+        )
+    part_of = {}
+    for label, names in sorted(members.items()):
+        sizes = np.ones(len(parts), dtype=int)
+        while sizes.sum() < len(names):
+            sizes[np.argmax(len(names) * shares - sizes)] += 1
+        order = np.random.default_rng(derive(seed, "split", label)).permutation(len(names))
+        for i, part in zip(order, np.repeat(parts, sizes).tolist(), strict=True):
+            part_of[names[i]] = part
+    return [part_of[patient] for patient in patients]
+
+
+def _stop_at_leaks(report: Mapping[str, Any], settings: Split) -> None:
+    shared = report["patients_in_two_splits"]
+    if shared:
+        lines = [f"{patient}: {' and '.join(parts)}" for patient, parts in shared.items()]
+        raise UserError(
+            _told(f"official split: {len(shared)} patients are in two parts", lines)
+            + "Mend the official split, or set split.official: ignore to split by patient anew."
+        )
+    across = report["across_splits"]
+    if settings.near_duplicates == "allow" or not any(across.values()):
+        return
+    lines = [
+        " and ".join(
+            f"{image} ({patient}, {part})"
+            for image, patient, part in zip(
+                item["images"], item["patients"], item["splits"], strict=True
+            )
+        )
+        + f": {kind(item)}"
+        for items, kind in (
+            (report["same_bytes"], lambda item: "same bytes"),
+            (report["near_identical"], lambda item: f"correlation {item['correlation']:.4f}"),
+        )
+        for item in items
+        if item["across"]
+    ]
+    way = (
+        "the official split keeps them apart: set split.official: ignore"
+        if settings.near_duplicates == "join"
+        else "set split.near_duplicates: join to treat such patients as one"
+    )
+    raise UserError(
+        _told(
+            f"leakage: patients in two splits share images ({across['same_bytes']} groups with the "
+            f"same bytes, {across['near_identical']} pairs correlated from "
+            f"{settings.correlation:g}, best over small shifts)",
+            lines,
+        )
+        + f"Look at them; if they are copies, {way}; if not, raise split.correlation, or set "
+        "split.near_duplicates: allow."
+    )
+
+
+def _told(what: str, lines: list[str]) -> str:
+    more = len(lines) - _MOST_TOLD
+    rest = [f"  … and {more} more"] if more > 0 else []
+    return "\n".join([f"{what}:", *(f"  {line}" for line in lines[:_MOST_TOLD]), *rest, ""])
+
+
+def _counts(cohort: Cohort, parts: list[str]) -> dict[str, int]:
+    images = Counter(parts)
+    patients = Counter(part for _, part in set(zip(cohort.patients.tolist(), parts, strict=True)))
+    return {f"images/{part}": images[part] for part in SPLITS} | {
+        f"patients/{part}": patients[part] for part in SPLITS
+    }
+
+
+def _found(report: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        "groups with the same bytes": len(report["same_bytes"]),
+        "near-identical pairs": len(report["near_identical"]),
+    }

@@ -1,0 +1,49 @@
+"""Which samples are made, and which shard makes which; nothing here needs torch."""
+
+import numpy as np
+
+from synthcohort.config import Sampling
+from synthcohort.errors import UserError
+
+
+def counts(settings: Sampling, names: list[str], classes: np.ndarray) -> list[int]:
+    """How many samples each label gets, in the order of `names`.
+
+    A total is shared out as the labels are in train (`classes`), by largest remainders.
+
+    Raises:
+        UserError: a label asked for is not in the cohort.
+    """
+    if isinstance(settings.images, dict):
+        unknown = sorted(set(settings.images) - set(names))
+        if unknown:
+            raise UserError(
+                f"sampling.images: no label {unknown[0]!r} in this cohort; its labels are "
+                f"{', '.join(map(repr, names))}"
+            )
+        return [settings.images.get(name, 0) for name in names]
+    exact = np.bincount(classes, minlength=len(names)) / len(classes) * settings.images
+    whole = np.floor(exact).astype(int)
+    by_remainder = np.argsort(whole - exact, kind="stable")
+    whole[by_remainder[: settings.images - whole.sum()]] += 1
+    return whole.tolist()
+
+
+def total(settings: Sampling) -> int:
+    """How many samples are asked for."""
+    return sum(settings.images.values()) if isinstance(settings.images, dict) else settings.images
+
+
+def shards(settings: Sampling) -> int:
+    """How many shards that makes."""
+    return -(-total(settings) // settings.shard)
+
+
+def of_shard(settings: Sampling, each: list[int], shard: int) -> list[tuple[int, int]]:
+    """The (label, index) pairs of a shard, given how many samples each label gets; labels take
+    turns, so that every shard holds all of them."""
+    label = np.repeat(np.arange(len(each)), each)
+    index = np.concatenate([np.arange(n) for n in each])
+    turn = np.lexsort((label, (index + 0.5) / np.repeat(each, each)))
+    mine = turn[shard * settings.shard : (shard + 1) * settings.shard]
+    return list(zip(label[mine].tolist(), index[mine].tolist(), strict=True))

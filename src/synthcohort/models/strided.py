@@ -1,0 +1,86 @@
+"""A light KL autoencoder for CPU budgets, saved and called like diffusers' AutoencoderKL.
+
+Convolutions at full resolution are what costs: a pixel unshuffle by four makes the first feature
+map a sixteenth of the picture, and everything is computed from there downwards.
+"""
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
+from diffusers.models.modeling_outputs import AutoencoderKLOutput
+from diffusers.models.modeling_utils import ModelMixin
+from torch import nn
+
+PATCH = 4
+
+
+class Residual(nn.Module):
+    """Pre-activation residual block: twice GroupNorm, SiLU, 3×3 convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        groups = min(8, channels)
+        self.layers = nn.Sequential(
+            nn.GroupNorm(groups, channels),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.GroupNorm(groups, channels),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+        nn.init.zeros_(self.layers[-1].weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.layers(x)
+
+
+class StridedAutoencoder(ModelMixin, ConfigMixin):
+    """KL autoencoder: pixel unshuffle, residual blocks with strided convolutions, and back.
+
+    Images are B×in_channels×H×W in [−1, 1], latents B×latent_channels×h×w with
+    h = H / 2^(levels + 1); H and W are multiples of that power. `scaling_factor` and `shift_factor`
+    take latents to unit variance and zero mean over the train split: (z − shift) · scaling.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        in_channels: int = 1,
+        block_out_channels: tuple[int, ...] = (64, 128),
+        latent_channels: int = 8,
+        scaling_factor: float = 1.0,
+        shift_factor: float = 0.0,
+    ) -> None:
+        super().__init__()
+        widths = list(block_out_channels)
+        encoder: list[nn.Module] = [
+            nn.PixelUnshuffle(PATCH),
+            nn.Conv2d(in_channels * PATCH**2, widths[0], 3, padding=1),
+            Residual(widths[0]),
+        ]
+        for before, after in zip(widths, widths[1:], strict=False):
+            encoder += [nn.Conv2d(before, after, 4, stride=2, padding=1), Residual(after)]
+        encoder += [nn.GroupNorm(min(8, widths[-1]), widths[-1]), nn.SiLU()]
+        encoder += [nn.Conv2d(widths[-1], 2 * latent_channels, 1)]
+        self.encoder = nn.Sequential(*encoder)
+
+        decoder: list[nn.Module] = [
+            nn.Conv2d(latent_channels, widths[-1], 3, padding=1),
+            Residual(widths[-1]),
+            Residual(widths[-1]),
+        ]
+        for before, after in zip(widths[::-1], widths[-2::-1], strict=False):
+            decoder += [nn.Conv2d(before, 4 * after, 3, padding=1), nn.PixelShuffle(2)]
+            decoder += [Residual(after), Residual(after)]
+        decoder += [nn.GroupNorm(min(8, widths[0]), widths[0]), nn.SiLU()]
+        decoder += [nn.Conv2d(widths[0], in_channels * PATCH**2, 3, padding=1)]
+        decoder += [nn.PixelShuffle(PATCH)]
+        self.decoder = nn.Sequential(*decoder)
+
+    def encode(self, x: torch.Tensor) -> AutoencoderKLOutput:
+        """The distribution of the latent of each image."""
+        return AutoencoderKLOutput(latent_dist=DiagonalGaussianDistribution(self.encoder(x)))
+
+    def decode(self, z: torch.Tensor) -> DecoderOutput:
+        """The image of each latent."""
+        return DecoderOutput(sample=self.decoder(z))

@@ -1,0 +1,98 @@
+"""Synthetic images as the sampling stage writes them: npz shards, read one at a time."""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from synthcohort.errors import UserError
+
+MEMBERS = ("images", "labels", "label_names", "index", "seeds")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is known of every sample without its pixels, over all shards in order."""
+
+    labels: np.ndarray
+    """N int64 class numbers."""
+    index: np.ndarray
+    """N int64, the running number of a sample within its label."""
+    seeds: np.ndarray
+    """N int64."""
+    shard: np.ndarray
+    """N int64, the place of the sample's shard in the list."""
+    label_names: list[str]
+    """The class names; [""] where the cohort has no labels."""
+    shape: tuple[int, int, int]
+    """C×H×W of an image."""
+    dtype: np.dtype
+    """uint8 or uint16."""
+
+
+def describe(paths: Sequence[Path]) -> Samples:
+    """Everything but the pixels of the samples in `paths`.
+
+    Raises:
+        UserError: no shards, a shard that cannot be read, or shards that do not belong together.
+    """
+    if not paths:
+        raise UserError("there are no shards of synthetic images; run the sampling stage first")
+    parts = []
+    for path in paths:
+        with _opened(path) as shard:
+            parts.append({name: shard[name] for name in MEMBERS[1:]} | _image_format(shard))
+    first = parts[0]
+    for path, part in zip(paths, parts, strict=True):
+        same = list(part["label_names"]) == list(first["label_names"])
+        if not same or part["format"] != first["format"]:
+            raise UserError(
+                f"{path}: its label names or image format differ from those of {paths[0]}; the "
+                "shards come from different runs, so delete the samples folder and sample again"
+            )
+    return Samples(
+        labels=np.concatenate([part["labels"] for part in parts]),
+        index=np.concatenate([part["index"] for part in parts]),
+        seeds=np.concatenate([part["seeds"] for part in parts]),
+        shard=np.repeat(np.arange(len(parts)), [len(part["labels"]) for part in parts]),
+        label_names=[str(name) for name in first["label_names"]],
+        shape=first["format"][0],
+        dtype=first["format"][1],
+    )
+
+
+def pixels(paths: Sequence[Path]) -> Iterator[np.ndarray]:
+    """The images of one shard after the other, n×C×H×W uint8 or uint16."""
+    for path in paths:
+        with _opened(path) as shard:
+            yield shard["images"]
+
+
+def _opened(path: Path) -> "np.lib.npyio.NpzFile":
+    try:
+        shard = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: not a readable shard ({error}); delete it and run the sampling stage again"
+        ) from None
+    missing = [name for name in MEMBERS if name not in shard]
+    if missing:
+        raise UserError(
+            f"{path}: not a shard of this version, {', '.join(missing)} missing; "
+            "delete it and run the sampling stage again"
+        )
+    return shard
+
+
+def _image_format(shard: "np.lib.npyio.NpzFile") -> dict[str, tuple]:
+    # Only the header of the array is read; the pixels may be large.
+    with shard.zip.open("images.npy") as member:
+        version = np.lib.format.read_magic(member)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, _, dtype = read(member)
+    return {"format": (tuple(shape[1:]), dtype)}

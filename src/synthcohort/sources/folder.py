@@ -1,0 +1,299 @@
+"""Images in folders: PNG, JPEG, TIFF and the like, described by their path, by a CSV or by both."""
+
+import csv
+import glob
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+from pydantic import Field, field_validator, model_validator
+
+from synthcohort.cohort import Image
+from synthcohort.errors import UserError
+from synthcohort.progress import progress
+from synthcohort.settings import Settings
+
+SUFFIXES = (
+    ".bmp",
+    ".gif",
+    ".jp2",
+    ".jpeg",
+    ".jpg",
+    ".pgm",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
+ATTRIBUTES = ("patient", "label", "session", "split")
+
+
+class Columns(Settings):
+    """Names of the table's columns; one left empty is not read."""
+
+    file: str = "file"
+    """The image's path relative to `root`, with or without its suffix."""
+    patient: str = ""
+    label: str = ""
+    session: str = ""
+    split: str = ""
+
+
+class Source(Settings):
+    kind: Literal["folder"] = "folder"
+    root: Path
+    """The folder that holds the images, at any depth."""
+    pattern: str = "**/*"
+    """Which files below `root`, as a glob pattern; of these, the ones with an image's suffix."""
+    expression: str = ""
+    """A regular expression that is searched in every path relative to `root` (with /) and whose
+    named groups patient, label, session and split give these attributes. Folder names:
+    `(?P<label>[^/]+)/(?P<patient>[^/]+)/`. Where nothing is known of patients and each image may
+    count as one of its own: `(?P<patient>.+)`."""
+    table: Path | None = None
+    """A CSV file with a header (absolute, or relative to `root`); its rows are the cohort. What it
+    does not give may come from `expression`."""
+    columns: Columns = Columns()
+    """Which column of `table` holds what."""
+    labels: Annotated[dict[str, str], Field(default_factory=dict)]
+    """New names for labels; several with one new name are merged, those not listed stay."""
+    splits: Annotated[dict[str, Literal["train", "val", "test"]], Field(default_factory=dict)]
+    """What the official split's parts are called where it is not train, val and test."""
+
+    @field_validator("expression")
+    @classmethod
+    def _named_groups(cls, expression: str) -> str:
+        try:
+            groups = re.compile(expression).groupindex
+        except re.error as error:
+            raise ValueError(f"not a valid regular expression: {error}") from None
+        unknown = sorted(set(groups) - set(ATTRIBUTES))
+        if expression and (unknown or not groups):
+            raise ValueError(
+                f"expected named groups among {', '.join(f'(?P<{name}>…)' for name in ATTRIBUTES)}"
+                + (f", got {', '.join(unknown)}" if unknown else ", got none")
+            )
+        return expression
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "Source":
+        from_path, from_table = self.groups, set(self.named_columns)
+        if from_table and self.table is None:
+            raise ValueError("columns are named but no table; give the CSV file as `table`")
+        if both := sorted(from_path & from_table):
+            raise ValueError(f"{', '.join(both)}: both in expression and in columns; give one")
+        if "patient" not in from_path | from_table:
+            raise ValueError(
+                "nothing says which patient an image is of; give a group (?P<patient>…) in "
+                "`expression` or a column as `columns.patient`"
+            )
+        return self
+
+    @property
+    def groups(self) -> set[str]:
+        """The attributes that the path gives."""
+        return set(re.compile(self.expression).groupindex)
+
+    @property
+    def named_columns(self) -> dict[str, str]:
+        """The attributes that the table gives, each with its column."""
+        named = {name: getattr(self.columns, name) for name in ATTRIBUTES}
+        return {name: column for name, column in named.items() if column}
+
+
+def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
+    """Every image, sorted by path; the path relative to `root` is its image_id.
+
+    Grey images come as H×W, colour images as H×W×3, uint8 or uint16, turned upright where the file
+    carries an orientation. Palettes, bilevel images and wholly opaque alpha channels are resolved,
+    as nothing is lost; anything else that is not plainly grey or RGB is refused.
+
+    Raises:
+        UserError: no folder or no images; an image, the expression or the table does not give what
+            is asked of it. The message names the files or lines.
+    """
+    files = _find(settings)
+    described = {file: {} for file in files} if settings.table is None else _table(settings, files)
+    if settings.expression:
+        _match(settings, described)
+    _rename(settings, described)
+    for file, of in progress("reading images", of=sorted(described.items())):
+        yield Image(
+            pixels=_pixels(settings.root / file),
+            image_id=file,
+            patient_id=of["patient"],
+            source_file=file,
+            label=of.get("label", ""),
+            session=of.get("session", ""),
+            split=of.get("split", ""),
+        )
+
+
+def _find(settings: Source) -> list[str]:
+    if not settings.root.is_dir():
+        raise UserError(f"source.root: {settings.root} is not a folder; give the images' folder")
+    # Unlike Path.glob, it follows links to folders and passes over hidden files.
+    found = glob.glob(settings.pattern, root_dir=settings.root, recursive=True)  # noqa: PTH207
+    found = sorted({Path(name).as_posix() for name in found if (settings.root / name).is_file()})
+    files = [name for name in found if name.lower().endswith(SUFFIXES)]
+    others = sorted(set(found) - set(files) - {str(settings.table)})
+    if others:
+        _note(f"{settings.root}: {len(others)} files are not images, {_first(others)}")
+    if not files:
+        raise UserError(
+            f"{settings.root}: no images match {settings.pattern!r}; expected files that end in "
+            f"{', '.join(SUFFIXES)}; check source.root and source.pattern"
+        )
+    return files
+
+
+def _table(settings: Source, files: list[str]) -> dict[str, dict[str, str]]:
+    """The attributes that the table's columns give to each file it lists."""
+    path = settings.root / settings.table
+    wanted = {"file": settings.columns.file, **settings.named_columns}
+    by_name: dict[str, list[str]] = {}
+    for file in files:
+        by_name.setdefault(str(PurePosixPath(file).with_suffix("")), []).append(file)
+    # An exact path comes before a path without its suffix.
+    by_name |= {file: [file] for file in files}
+
+    described: dict[str, dict[str, str]] = {}
+    absent, ambiguous, twice = [], [], []
+    for line, row in _rows(path, wanted):
+        of = {name: (row[column] or "").strip() for name, column in wanted.items()}
+        name = of.pop("file")
+        matches = by_name.get(name, [])
+        if len(matches) != 1:
+            (ambiguous if matches else absent).append(f"line {line}: {name!r}")
+        elif matches[0] in described:
+            twice.append(f"line {line}: {name!r}")
+        else:
+            described[matches[0]] = of
+    for faults, what in (
+        (absent, f"there is no such image in {settings.root} that matches {settings.pattern!r}"),
+        (ambiguous, "several images have this name; add the suffix"),
+        (twice, "the image is listed twice; keep one row"),
+    ):
+        if faults:
+            raise UserError(f"{path}: {len(faults)} rows, {_first(faults)}: {what}")
+    if not described:
+        raise UserError(f"{path}: has no rows below its header; expected one an image")
+    left_out = [file for file in files if file not in described]
+    if left_out:
+        _note(f"{path}: {len(left_out)} images are not listed and left out, {_first(left_out)}")
+    return described
+
+
+def _rows(path: Path, wanted: dict[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The lines of a CSV with their numbers; the columns are checked first."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            columns = table.fieldnames or []
+            for name, column in wanted.items():
+                if column not in columns:
+                    raise UserError(
+                        f"{path}: no column {column!r} (source.columns.{name}); the columns are "
+                        f"{', '.join(map(repr, columns)) or 'none'}"
+                    )
+            for row in table:
+                yield table.line_num, row
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file; check source.table") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read as a CSV file in UTF-8: {error}") from None
+
+
+def _match(settings: Source, described: dict[str, dict[str, str]]) -> None:
+    """Add the attributes that the expression's groups find in each path."""
+    expression = re.compile(settings.expression)
+    unmatched = []
+    for file, of in described.items():
+        match = expression.search(file)
+        if match is None:
+            unmatched.append(file)
+        else:
+            of.update({name: value or "" for name, value in match.groupdict().items()})
+    if unmatched:
+        raise UserError(
+            f"source.expression: {settings.expression!r} does not match {len(unmatched)} of "
+            f"{len(described)} paths below {settings.root}, {_first(unmatched)}; change it, or "
+            "leave these files out by source.pattern"
+        )
+
+
+def _rename(settings: Source, described: dict[str, dict[str, str]]) -> None:
+    """Check that no attribute is empty, and rename labels and splits as the settings say."""
+    for name in ("patient", "label"):
+        empty = [file for file, of in described.items() if of.get(name) == ""]
+        if empty:
+            raise UserError(
+                f"{settings.root}: {len(empty)} images have an empty {name}, {_first(empty)}; "
+                f"expected one for every image from source.expression or source.columns.{name}"
+            )
+    for key, names in (("label", settings.labels), ("split", settings.splits)):
+        found = {of[key] for of in described.values() if key in of}
+        unused = sorted(set(names) - found)
+        if unused:
+            raise UserError(
+                f"source.{key}s: no image has the {key} {unused[0]!r}; those found are "
+                f"{', '.join(map(repr, sorted(found))) or 'none'}"
+            )
+        for of in described.values():
+            if key in of:
+                of[key] = names.get(of[key], of[key])
+    odd = sorted({of.get("split", "") for of in described.values()} - {"", "train", "val", "test"})
+    if odd:
+        raise UserError(
+            f"{settings.root}: an official split calls its parts {', '.join(map(repr, odd))}; say "
+            "which is train, val or test under source.splits"
+        )
+
+
+def _pixels(path: Path) -> np.ndarray:
+    try:
+        with PIL.Image.open(path) as file:
+            if getattr(file, "n_frames", 1) > 1:
+                raise UserError(f"{path}: holds {file.n_frames} pictures; expected one a file")
+            # Pillow reads 16-bit colour and 16-bit grey with alpha as 8 bits.
+            narrowed = any(re.search(";16[BLN]", str(tile.args)) for tile in file.tile)
+            file.load()
+            image = PIL.ImageOps.exif_transpose(file)
+    except (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{path}: cannot be read as an image: {error}; it may be truncated: open it in a "
+            "viewer, then fetch or convert it again, or leave it out by source.pattern"
+        ) from None
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        if values.min() >= 0 and values.max() <= 65535:
+            return values.astype(np.uint16)
+    elif image.mode in ("1", "L", "LA", "P", "RGB", "RGBA") and not narrowed:
+        opaque = not image.has_transparency_data or image.convert("RGBA").getextrema()[3][0] == 255
+        if opaque and image.mode in ("1", "L", "LA"):
+            return np.asarray(image.convert("L"))
+        if opaque:
+            colours = np.asarray(image.convert("RGB"))
+            grey = image.mode == "P" and (colours[..., :1] == colours[..., 1:]).all()
+            return colours[..., 0] if grey else colours
+    mode = f"{image.mode} with 16 bits a channel" if narrowed else image.mode
+    raise UserError(
+        f"{path}: has the mode {mode}; expected grey (8 or 16 bits) or RGB (8 bits) without "
+        "transparency; convert it"
+    )
+
+
+def _note(text: str) -> None:
+    print(f"Note: {text}", file=sys.stderr)
+
+
+def _first(names: list[str]) -> str:
+    """The first names of a list in words."""
+    few = ", ".join(names[:5])
+    return f"the first are {few}" if len(names) > 5 else few

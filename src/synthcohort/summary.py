@@ -1,0 +1,143 @@
+"""The results of a system in one table, from the files its stages have written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from synthcohort.errors import UserError
+from synthcohort.files import read_json
+
+NAMES = {
+    "autoencoder": "Autoencoder, PSNR in dB",
+    "autoencoder.ssim": "Autoencoder, SSIM",
+    "fid": "FID",
+    "kid": "KID",
+    "frechet_classifier": "Fréchet distance, own classifier",
+    "embedding": "Origins mix (0 to 1)",
+    "embedding.label_separation": "Labels separate (accuracy)",
+    "real_or_synthetic": "Real or synthetic, AUC",
+    "real_or_synthetic.accuracy": "Real or synthetic, accuracy",
+    "memorised_share": "Memorised share",
+    "nearer_to_train_than_test": "Nearer to train than to test",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table, ready to print; "" where a figure has no such entry."""
+
+    metric: str
+    value: str
+    interval: str
+    floor: str
+    n: str
+
+
+HEADER = Row("Metric", "Value", "95 % interval", "Floor", "N")
+
+
+def rows(results: Sequence[Path], audit: Path | None = None) -> list[Row]:
+    """The lines of result files (`evaluation/<metric>.json`) and of the audit."""
+    entries = [read_json(path) for path in results]
+    if audit is not None:
+        told = read_json(audit)
+        entries += [gate | {"metric": gate["name"]} for gate in told["gates"] + told["measures"]]
+    return [_row(line) for entry in entries for line in (entry, *_more(entry))]
+
+
+def markdown(table: Sequence[Row]) -> str:
+    """The table in Markdown."""
+    lines = [HEADER, Row(*["---", "---:", "---:", "---:", "---"]), *table]
+    return "".join("| " + " | ".join(astuple(line)) + " |\n" for line in lines)
+
+
+def plain(table: Sequence[Row]) -> str:
+    """The table as text in columns."""
+    lines = [astuple(line) for line in (HEADER, *table)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = tuple("─" * width for width in widths)
+    return "".join(
+        "  ".join(
+            # Figures stand right, words left.
+            cell.rjust(width) if field.name in ("value", "interval", "floor") else cell.ljust(width)
+            for cell, width, field in zip(line, widths, fields(Row), strict=True)
+        ).rstrip()
+        + "\n"
+        for line in (lines[0], rule, *lines[1:])
+    )
+
+
+def summary(results: Path, as_markdown: bool = False) -> str:
+    """The table of a system's folder `results/<name>`, and where to look next.
+
+    Raises:
+        UserError: there is no such folder, or nothing has been evaluated in it.
+    """
+    results = Path(results)
+    files = sorted(results.glob("evaluation/*.json"))
+    measured = [path for path in files if "metric" in read_json(path)]
+    audit = results / "audit.json"
+    if not measured and not audit.exists():
+        raise UserError(
+            f"{results}: nothing has been evaluated here; expected results/<name> of a system "
+            "that has run, with evaluation/*.json in it"
+        )
+    table = rows(measured, audit if audit.exists() else None)
+    if as_markdown:
+        return markdown(table)
+    return f"{plain(table)}\n{_verdict(audit)}\n{_places(results)}"
+
+
+def _more(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Further figures that a result has in its details and that the table names."""
+    details = entry.get("details", {})
+    return [
+        {
+            "metric": f"{entry['metric']}.{key}",
+            "n": entry["n"],
+            "floor": details.get(f"floor_{key}"),
+            **figure,
+        }
+        for key, figure in details.items()
+        if f"{entry['metric']}.{key}" in NAMES
+    ]
+
+
+def _row(entry: Mapping[str, Any]) -> Row:
+    floor = entry.get("floor") or {}
+    return Row(
+        metric=NAMES.get(entry["metric"], entry["metric"]),
+        value=_number(entry["value"]),
+        interval=_interval(entry.get("interval")),
+        floor=" ".join(
+            filter(None, [_number(floor.get("value")), _interval(floor.get("interval"))])
+        ),
+        n=", ".join(f"{name} {count}" for name, count in entry.get("n", {}).items()),
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"[{_number(interval[0])}, {_number(interval[1])}]"
+
+
+def _verdict(audit: Path) -> str:
+    if not audit.exists():
+        return "Audit: has not run."
+    if read_json(audit)["passed"]:
+        return "Audit: passed."
+    return f"Audit: FAILED, so nothing is exported; see {audit}."
+
+
+def _places(results: Path) -> str:
+    places = [("Dataset", f"{results / 'export'}/")] if (results / "export").exists() else []
+    places += [
+        ("Figures", f"{results}/"),
+        ("Report", "snakemake --report report.html"),
+        ("Runs in MLflow", "make ui"),
+    ]
+    return "".join(f"{what + ':':16}{where}\n" for what, where in places)

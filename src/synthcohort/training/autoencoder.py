@@ -1,0 +1,144 @@
+"""The autoencoder stage: train, measure on validation patients, fit the latent's scale."""
+
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from synthcohort.cohort import Cohort, blocks, open_cohort
+from synthcohort.config import Autoencoder
+from synthcohort.device import Hardware
+from synthcohort.files import atomic_directory, digest, sha256
+from synthcohort.models import build_autoencoder
+from synthcohort.models.pixels import to_model
+from synthcohort.seeds import derive, torch_generator
+from synthcohort.tracking.journal import Journal
+from synthcohort.training.checkpoints import Checkpoints
+from synthcohort.training.figure import draw_history
+from synthcohort.training.loop import Values, train
+from synthcohort.training.losses import build_discriminator, hinge, ssim
+from synthcohort.training.state import State, adamw, descend
+
+VALIDATION_IMAGES = 256
+
+
+def train_autoencoder(
+    settings: Autoencoder,
+    *,
+    seed: int,
+    cohort: Path,
+    split: Path,
+    out: Path,
+    curve: Path,
+    checkpoints: Path,
+    hardware: Hardware,
+    journal: Journal,
+) -> None:
+    """Train on the train split and write a model folder that diffusers' own classes load.
+
+    The folder's config.json holds scaling_factor and shift_factor, fitted on train.
+
+    Raises:
+        UserError: the loss stopped being finite, or the disk is full at a checkpoint.
+    """
+    device, autocast = hardware.open(), hardware.autocast()
+    data = open_cohort(cohort, split)
+    _, channels, height, width = data.images.shape
+    torch.manual_seed(derive(seed, "autoencoder", "weights"))
+    model = build_autoencoder(settings, channels, (height, width)).to(device)
+    state = State({"autoencoder": model}, {"autoencoder": adamw(model, settings)})
+    if settings.adversarial_weight:
+        judge = build_discriminator(channels).to(device)
+        state.modules["discriminator"] = judge
+        state.optimizers["discriminator"] = adamw(judge, settings)
+    hardware.prepare(model.encoder, model.decoder)
+    held_out = _first(data, "val" if len(data.of("val")) else "train", VALIDATION_IMAGES)
+
+    def step(batch: tuple[torch.Tensor, ...], generator: torch.Generator) -> Values:
+        (images,) = batch
+        with autocast:
+            latent = model.encode(images).latent_dist
+            made = model.decode(latent.sample(generator)).sample.float()
+        divergence = 0.5 * (latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float())
+        divergence = divergence.mean()
+        l1 = F.l1_loss(made, images)
+        structure = 1 - ssim(made, images)
+        loss = l1 + settings.structure_weight * structure + settings.kl_weight * divergence
+        values = {"l1": l1, "one_minus_ssim": structure, "kl": divergence}
+        if state.images >= settings.adversarial_start * settings.images and "discriminator" in (
+            state.modules
+        ):
+            judge = state.modules["discriminator"]
+            with autocast:
+                score = judge(made).float()
+            loss = loss - settings.adversarial_weight * score.mean()
+        else:
+            judge = None
+        descend(model, state.optimizers["autoencoder"], loss, settings.gradient_clip)
+        if judge is not None:
+            with autocast:
+                judged = hinge(judge(images).float(), judge(made.detach()).float())
+            descend(judge, state.optimizers["discriminator"], judged, settings.gradient_clip)
+            values["discriminator"] = judged
+        return values | {"loss": loss}
+
+    @torch.no_grad()
+    def validate() -> dict[str, float]:
+        images = held_out.to(device)
+        with autocast:
+            made = model.decode(model.encode(images).latent_dist.mode()).sample.float()
+        return {
+            "validation_l1": float(F.l1_loss(made, images)),
+            "validation_one_minus_ssim": float(1 - ssim(made, images)),
+        }
+
+    train(
+        state,
+        settings,
+        what="autoencoder",
+        seed=derive(seed, "autoencoder", "training"),
+        device=device,
+        rows=data.of("train"),
+        load=lambda rows: (to_model(data.images[rows]),),
+        step=step,
+        validate=validate,
+        checkpoints=Checkpoints(
+            checkpoints,
+            "autoencoder",
+            digest([settings.model_dump(mode="json"), seed, sha256(split)]),
+        ),
+        journal=journal,
+    )
+    model.eval().requires_grad_(False)
+    shift, scale = _fit_scale(model, data, device, seed)
+    model.register_to_config(scaling_factor=scale, shift_factor=shift)
+    with atomic_directory(out) as folder:
+        model.save_pretrained(folder)
+    curves = {"loss": "training loss", "l1": "L1 (train)", "validation_l1": "L1 (validation)"}
+    draw_history(state.history, curves, "Autoencoder", curve)
+    journal.figure(curve)
+    journal.result(
+        parameters=sum(p.numel() for p in model.parameters()),
+        latent_scale=scale,
+        latent_shift=shift,
+    )
+
+
+def _first(data: Cohort, split: str, most: int) -> torch.Tensor:
+    return to_model(data.images[data.of(split)[:most]])
+
+
+def _fit_scale(
+    model: torch.nn.Module, data: Cohort, device: torch.device, seed: int
+) -> tuple[float, float]:
+    """Mean and inverse standard deviation of the sampled latents over train."""
+    count, total, squares = 0, 0.0, 0.0
+    for block in blocks(data.of("train")):
+        distribution = model.encode(to_model(data.images[block]).to(device)).latent_dist
+        generator = torch_generator(seed, "autoencoder", "scale", int(block[0]))
+        latents = distribution.sample(generator).double()
+        count += latents.numel()
+        total += float(latents.sum())
+        squares += float(latents.square().sum())
+    mean = total / count
+    return mean, (squares / count - mean**2) ** -0.5

@@ -1,0 +1,29 @@
+"""Training curves, the same for both trainings."""
+
+from pathlib import Path
+
+from synthcohort.files import atomic_file
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+
+
+def draw_history(
+    history: list[dict[str, float]], curves: dict[str, str], title: str, out: Path
+) -> None:
+    """Draw the named values of a training's history over images seen.
+
+    `curves` maps a value's name to its legend text; values are drawn on a logarithmic axis.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for colour, (name, legend) in zip(COLOURS, curves.items(), strict=False):
+        points = [(entry["images"], entry[name]) for entry in history if name in entry]
+        marker = "o" if len(points) <= 30 else None
+        axes.plot(*zip(*points, strict=True), color=colour, label=legend, marker=marker, ms=3)
+    axes.set(xlabel="Images seen", ylabel="Loss", yscale="log", title=title)
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(frameon=False)
+    with atomic_file(out) as temporary:
+        figure.savefig(temporary, dpi=150, metadata={"Software": None})

@@ -1,0 +1,79 @@
+"""Everything a training carries from step to step, as named tensors."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from synthcohort.config import Training
+
+
+@dataclass
+class State:
+    """Modules, their optimizers (same names), the average weights and the progress."""
+
+    modules: dict[str, nn.Module]
+    optimizers: dict[str, torch.optim.Optimizer]
+    images: int = 0
+    """Images seen."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One entry a status: "images" and the measured values."""
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Every tensor by a name that tells where it belongs, on the CPU."""
+        named = {
+            f"module.{name}.{key}": tensor
+            for name, module in self.modules.items()
+            for key, tensor in module.state_dict().items()
+        }
+        for name, optimizer in self.optimizers.items():
+            for number, moments in optimizer.state_dict()["state"].items():
+                for key, tensor in moments.items():
+                    named[f"optimizer.{name}.{number}.{key}"] = tensor
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
+
+    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take over what `tensors` gave."""
+        for name, module in self.modules.items():
+            prefix = f"module.{name}."
+            module.load_state_dict(
+                {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+            )
+        for name, optimizer in self.optimizers.items():
+            prefix = f"optimizer.{name}."
+            moments: dict[int, dict[str, torch.Tensor]] = {}
+            for key, tensor in tensors.items():
+                if key.startswith(prefix):
+                    number, moment = key.removeprefix(prefix).split(".")
+                    moments.setdefault(int(number), {})[moment] = tensor
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def adamw(module: nn.Module, settings: Training) -> torch.optim.AdamW:
+    """AdamW (Loshchilov 2019) over a module's parameters; the loop sets the learning rate."""
+    return torch.optim.AdamW(
+        module.parameters(), lr=0.0, weight_decay=settings.weight_decay, fused=True
+    )
+
+
+def descend(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss: torch.Tensor,
+    gradient_clip: float,
+) -> None:
+    """One step of `optimizer` down `loss`, the gradient's norm clipped; never waits for a GPU."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(module.parameters(), gradient_clip)
+    optimizer.step()
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, module: nn.Module, half_life: float, batch: int) -> None:
+    """Move the average weights towards the current ones: β = 0.5^(batch / half-life in images)."""
+    weight = 1 - 0.5 ** (batch / max(half_life, 1e-8))
+    torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), weight)
+    for kept, current in zip(average.buffers(), module.buffers(), strict=True):
+        kept.copy_(current)

@@ -1,0 +1,339 @@
+"""Training through its stage functions on a tiny cohort: determinism, resumption, faults."""
+
+import csv
+import errno
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from skimage.metrics import structural_similarity
+
+from synthcohort.cohort import MANIFEST_COLUMNS
+from synthcohort.config import Autoencoder, Diffusion, Sampling
+from synthcohort.device import Hardware
+from synthcohort.diffusion.sampling import sample
+from synthcohort.errors import UserError
+from synthcohort.models import build_autoencoder, load_autoencoder, load_denoiser
+from synthcohort.tracking.journal import Journal
+from synthcohort.training import loop
+from synthcohort.training.autoencoder import train_autoencoder
+from synthcohort.training.checkpoints import Checkpoints
+from synthcohort.training.diffusion import train_diffusion
+from synthcohort.training.latents import encode
+from synthcohort.training.losses import ssim
+
+HARDWARE = Hardware("cpu", "fp32", 1)
+JOURNAL = Journal(None, "test", {})
+AUTOENCODER = Autoencoder(
+    images=240, batch=16, channels=(8, 8), latent_channels=2, checkpoint_images=48, warmup_images=32
+)
+DIFFUSION = Diffusion(
+    images=240,
+    batch=16,
+    channels=(8, 16),
+    blocks=1,
+    checkpoint_images=48,
+    warmup_images=32,
+)
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory) -> Path:
+    """A folder with a cohort of 60 images of 16×16 in two labels, split, and all stages trained."""
+    folder = tmp_path_factory.mktemp("system")
+    (folder / "cohort").mkdir()
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    base = np.where(labels, 60, 180)[:, None, None, None] + rng.normal(0, 30, (60, 1, 16, 16))
+    np.save(folder / "cohort/images.npy", base.clip(0, 255).astype(np.uint8))
+    with (folder / "cohort/manifest.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, MANIFEST_COLUMNS, restval="")
+        table.writeheader()
+        for i, label in enumerate(labels):
+            row = {"image_id": f"i{i}", "patient_id": f"p{i // 2}", "label": "AB"[label]}
+            table.writerow(row)
+    with (folder / "cohort/split.csv").open("w", newline="") as file:
+        file.write("image_id,patient_id,split\n")
+        for i in range(60):
+            part = "train" if i < 40 else "val" if i < 50 else "test"
+            file.write(f"i{i},p{i // 2},{part}\n")
+    _autoencoder(folder, "autoencoder")
+    encode(
+        seed=0,
+        **_data(folder),
+        autoencoder=folder / "autoencoder",
+        out=folder / "latents",
+        measured=folder / "autoencoder.json",
+        figure=folder / "reconstructions.png",
+        hardware=HARDWARE,
+        journal=JOURNAL,
+    )
+    _diffusion(folder, "diffusion")
+    return folder
+
+
+def _data(folder: Path) -> dict[str, Path]:
+    return {"cohort": folder / "cohort", "split": folder / "cohort/split.csv"}
+
+
+def _autoencoder(folder: Path, out: str, settings: Autoencoder = AUTOENCODER) -> dict:
+    train_autoencoder(
+        settings,
+        seed=0,
+        **_data(folder),
+        out=folder / out,
+        curve=folder / f"{out}.png",
+        checkpoints=folder / f"checkpoints-{out}",
+        hardware=HARDWARE,
+        journal=JOURNAL,
+    )
+    return load_file(folder / out / "diffusion_pytorch_model.safetensors")
+
+
+def _diffusion(folder: Path, out: str, settings: Diffusion = DIFFUSION) -> dict:
+    train_diffusion(
+        settings,
+        seed=0,
+        **_data(folder),
+        latents=folder / "latents",
+        autoencoder=folder / "autoencoder",
+        out=folder / out,
+        curve=folder / f"{out}.png",
+        checkpoints=folder / f"checkpoints-{out}",
+        hardware=HARDWARE,
+        journal=JOURNAL,
+    )
+    return load_file(folder / out / "unet/diffusion_pytorch_model.safetensors")
+
+
+def _sample(folder: Path, out: Path, **keys) -> dict[str, np.ndarray]:
+    shard = keys.pop("number", 0)
+    sample(
+        Sampling(steps=4, **keys),
+        seed=0,
+        shard=shard,
+        **_data(folder),
+        autoencoder=folder / "autoencoder",
+        diffusion=folder / "diffusion",
+        out=out,
+        hardware=HARDWARE,
+        journal=JOURNAL,
+    )
+    return dict(np.load(out, allow_pickle=False))
+
+
+def _same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+class Killed(BaseException):
+    """Stands for a signal: nothing catches it."""
+
+
+def _kill_at(monkeypatch, images: int) -> None:
+    """Let the training die in the optimizer step after `images` images."""
+    real, steps = loop.learning_rate, images
+
+    def dying(settings, seen):
+        if seen >= steps:
+            raise Killed
+        return real(settings, seen)
+
+    monkeypatch.setattr(loop, "learning_rate", dying)
+
+
+@pytest.mark.parametrize("images", [16, 48, 112, 224])
+@pytest.mark.parametrize("stage", [_autoencoder, _diffusion])
+def test_a_killed_and_resumed_training_ends_with_the_same_tensors(
+    system, monkeypatch, stage, images
+):
+    name = f"{stage.__name__}-killed-{images}"
+    with monkeypatch.context() as patch:
+        _kill_at(patch, images)
+        with pytest.raises(Killed):
+            stage(system, name)
+    assert not (system / name).exists()
+    resumed = stage(system, name)
+    whole = "autoencoder" if stage is _autoencoder else "diffusion/unet"
+    assert _same(resumed, load_file(system / whole / "diffusion_pytorch_model.safetensors"))
+    undisturbed = "autoencoder" if stage is _autoencoder else "diffusion"
+    assert (system / f"{name}.png").read_bytes() == (system / f"{undisturbed}.png").read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "emptied"])
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
+    system, monkeypatch, capsys, damage
+):
+    name = f"damaged-{damage}"
+    with monkeypatch.context() as patch:
+        _kill_at(patch, 160)
+        with pytest.raises(Killed):
+            _diffusion(system, name)
+    older, newest = sorted((system / f"checkpoints-{name}").glob("*/*.safetensors"))
+    whole = newest.read_bytes()
+    newest.write_bytes(whole[: len(whole) // 2] if damage == "truncated" else b"")
+    resumed = _diffusion(system, name)
+    assert newest.name in capsys.readouterr().err
+    undisturbed = load_file(system / "diffusion/unet/diffusion_pytorch_model.safetensors")
+    assert _same(resumed, undisturbed)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(system, monkeypatch):
+    with monkeypatch.context() as patch:
+        _kill_at(patch, 160)
+        with pytest.raises(Killed):
+            _diffusion(system, "other")
+    (folder,) = (system / "checkpoints-other").iterdir()
+    checkpoints = Checkpoints(system / "elsewhere", "diffusion", "another")
+    checkpoints.folder.parent.mkdir()
+    folder.rename(checkpoints.folder)
+    with pytest.raises(UserError, match="belongs to other settings"):
+        checkpoints.restore(None)
+
+
+def test_changed_settings_train_from_the_start(system):
+    trained = _diffusion(system, "changed", DIFFUSION.model_copy(update={"learning_rate": 5e-4}))
+    original = load_file(system / "diffusion/unet/diffusion_pytorch_model.safetensors")
+    assert not _same(trained, original)
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_loss_that_stops_being_finite_stops_the_training(system):
+    wild = AUTOENCODER.model_copy(update={"learning_rate": 1e30, "gradient_clip": 1e30})
+    with pytest.raises(UserError, match=r"stopped being finite after .* Lower learning_rate"):
+        _autoencoder(system, "wild", wild)
+    assert not (system / "wild").exists()
+
+
+def test_a_full_disk_at_a_checkpoint_is_told_and_costs_nothing(system, monkeypatch):
+    from synthcohort.training import checkpoints
+
+    saved = []
+
+    def full(tensors, path, metadata):
+        if saved:
+            path.write_bytes(b"half a file")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        saved.append(path)
+        real(tensors, path, metadata)
+
+    real = checkpoints._save
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "_save", full)
+        with pytest.raises(UserError, match="the disk is full"):
+            _diffusion(system, "full")
+    assert not (system / "full").exists()
+    kept = list((system / "checkpoints-full").glob("*/*"))
+    assert len(kept) == 1, "the whole checkpoint stays, the half one does not"
+    undisturbed = load_file(system / "diffusion/unet/diffusion_pytorch_model.safetensors")
+    assert _same(_diffusion(system, "full"), undisturbed)
+
+
+def test_the_discriminator_takes_part_and_is_resumed(system, monkeypatch):
+    settings = AUTOENCODER.model_copy(update={"adversarial_weight": 0.1})
+    whole = _autoencoder(system, "adversarial", settings)
+    assert not _same(whole, load_file(system / "autoencoder/diffusion_pytorch_model.safetensors"))
+    with monkeypatch.context() as patch:
+        _kill_at(patch, 160)
+        with pytest.raises(Killed):
+            _autoencoder(system, "adversarial-killed", settings)
+    assert _same(_autoencoder(system, "adversarial-killed", settings), whole)
+
+
+def test_diffusers_own_classes_load_what_was_trained(system):
+    from diffusers import DDPMScheduler, UNet2DModel
+
+    unet = UNet2DModel.from_pretrained(system / "diffusion/unet")
+    scheduler = DDPMScheduler.from_pretrained(system / "diffusion/scheduler")
+    assert unet.config.num_class_embeds == 3 and scheduler.config.prediction_type == "v_prediction"
+    assert json.loads((system / "diffusion/labels.json").read_text()) == {"names": ["A", "B"]}
+
+
+def test_diffusers_autoencoder_kl_is_built_saved_and_loaded(system):
+    from diffusers import AutoencoderKL
+
+    settings = AUTOENCODER.model_copy(update={"network": "kl", "images": 32, "channels": (8, 8)})
+    _autoencoder(system, "kl", settings)
+    loaded = AutoencoderKL.from_pretrained(system / "kl")
+    assert loaded.config.scaling_factor != AutoencoderKL().config.scaling_factor
+    assert loaded.decode(loaded.encode(torch.zeros(1, 1, 16, 16)).latent_dist.mode()).sample.shape
+
+
+def test_latents_are_unit_variance_over_train_after_the_stored_scale(system):
+    mean, std = (np.load(system / f"latents/{name}.npy")[:40] for name in ("mean", "std"))
+    config = load_autoencoder(system / "autoencoder").config
+    drawn = mean + std * np.random.default_rng(0).standard_normal(mean.shape)
+    scaled = (drawn - config.shift_factor) * config.scaling_factor
+    assert scaled.mean() == pytest.approx(0, abs=0.05) and scaled.std() == pytest.approx(1, abs=0.05)
+
+
+def test_ssim_agrees_with_scikit_image():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (3, 2, 20, 24))
+    y = np.clip(x + rng.normal(0, 0.3, x.shape), -1, 1)
+    # scikit-image leaves out a border of half a window, which is where avg_pool2d has no window.
+    reference = [structural_similarity(a, b, data_range=2, channel_axis=0) for a, b in zip(x, y)]
+    ours = ssim(torch.from_numpy(x), torch.from_numpy(y))
+    assert float(ours) == pytest.approx(np.mean(reference), abs=1e-6)
+
+
+def test_an_image_size_that_does_not_fit_the_autoencoder_is_told():
+    with pytest.raises(UserError, match=r"prepare\.size is 60×64.*multiples of 8"):
+        build_autoencoder(AUTOENCODER, 1, (60, 64))
+
+
+def test_a_sample_does_not_depend_on_the_shard(system, tmp_path):
+    whole = _sample(system, tmp_path / "whole.npz", images=14, shard=14, batch=4)
+    for size in (5, 7):
+        parts = [
+            _sample(system, tmp_path / f"{k}.npz", images=14, shard=size, batch=4, number=k)
+            for k in range(-(-14 // size))
+        ]
+        for key in ("images", "labels", "index", "seeds"):
+            np.testing.assert_array_equal(np.concatenate([p[key] for p in parts]), whole[key])
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm-solver++"])
+def test_samples_are_reproducible_and_differ_by_index(system, tmp_path, sampler):
+    first = _sample(system, tmp_path / "a.npz", images={"B": 3}, sampler=sampler, batch=4)
+    again = _sample(system, tmp_path / "b.npz", images={"B": 3}, sampler=sampler, batch=4)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    assert first["images"].shape == (3, 1, 16, 16) and first["images"].dtype == np.uint8
+    assert first["labels"].tolist() == [1, 1, 1] and again["index"].tolist() == [0, 1, 2]
+    assert not np.array_equal(first["images"][0], first["images"][1])
+
+
+def test_guidance_of_zero_forgets_the_label(system):
+    from synthcohort.diffusion.sampling import guided
+
+    denoiser = load_denoiser(system / "diffusion")
+    latents = torch.randn(2, 2, 2, 2, generator=torch.Generator().manual_seed(0))
+    t = torch.tensor(500)
+    labels = torch.tensor([0, 1])
+    null = denoiser(latents, t, class_labels=torch.tensor([2, 2])).sample
+    label = denoiser(latents, t, class_labels=labels).sample
+    torch.testing.assert_close(guided(denoiser, latents, t, labels, 0.0), null)
+    torch.testing.assert_close(guided(denoiser, latents, t, labels, 1.0), label)
+    expected = null + 3 * (label - null)
+    torch.testing.assert_close(guided(denoiser, latents, t, labels, 3.0), expected)
+
+
+def test_the_learning_rate_rises_and_falls_as_described():
+    settings = Diffusion(images=1000, batch=10, warmup_images=100, learning_rate=1.0)
+    rates = [loop.learning_rate(settings, images) for images in range(0, 1000, 10)]
+    assert rates[0] == pytest.approx(0.1) and rates[10] == pytest.approx(1.0)
+    assert all(a > b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert rates[55] == pytest.approx(0.5) and rates[-1] < 0.01
+
+
+def test_every_epoch_shows_every_image_once_whatever_the_batch():
+    rows = np.arange(10, 33)
+    for batch in (4, 23, 50):
+        seen = np.concatenate(
+            [loop.batch_rows(rows, 0, start, batch) for start in range(0, 23 * batch, batch)]
+        )
+        for epoch in range(len(seen) // 23):
+            assert sorted(seen[epoch * 23 : (epoch + 1) * 23]) == rows.tolist()

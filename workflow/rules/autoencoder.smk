@@ -1,0 +1,44 @@
+rule autoencoder:
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+    output:
+        model=directory(f"{RESULTS}/autoencoder"),
+        curve=report(
+            f"{RESULTS}/figures/autoencoder-training.png",
+            category="2 Autoencoder",
+            caption="../report/autoencoder-training.rst",
+        ),
+    log:
+        f"{LOGS}/autoencoder.log",
+    params:
+        settings=as_json(SYSTEM.autoencoder),
+    threads: 8
+    shell:
+        "synthcohort autoencoder --settings {params.settings:q} --seed {SYSTEM.seed}"
+        " --cohort {RESULTS}/cohort --split {input.split} --out {output.model}"
+        " --curve {output.curve} --checkpoints {RESULTS}/checkpoints --threads {threads}"
+        " --journal {RESULTS}/journal/autoencoder.jsonl 2>&1 | tee {log}"
+
+
+rule encode:
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+        model=rules.autoencoder.output.model,
+    output:
+        latents=directory(f"{RESULTS}/latents"),
+        measured=f"{RESULTS}/evaluation/autoencoder.json",
+        figure=report(
+            f"{RESULTS}/figures/reconstructions.png",
+            category="2 Autoencoder",
+            caption="../report/reconstructions.rst",
+        ),
+    log:
+        f"{LOGS}/encode.log",
+    threads: 8
+    shell:
+        "synthcohort encode --seed {SYSTEM.seed} --cohort {RESULTS}/cohort --split {input.split}"
+        " --autoencoder {input.model} --out {output.latents} --measured {output.measured}"
+        " --figure {output.figure} --threads {threads}"
+        " --journal {RESULTS}/journal/encode.jsonl 2>&1 | tee {log}"

@@ -1,0 +1,33 @@
+import json
+import os
+
+from snakemake.exceptions import WorkflowError
+from snakemake.io import directory
+from synthcohort import config as synthcohort_config
+from synthcohort import sources
+from synthcohort.diffusion import plan
+from synthcohort.errors import UserError
+from synthcohort.files import digest
+
+try:
+    SYSTEM = synthcohort_config.check(config)
+except UserError as error:
+    raise WorkflowError(str(error))
+
+RESULTS = f"results/{SYSTEM.name}"
+LOGS = f"logs/{SYSTEM.name}"
+SHARDS = [f"{RESULTS}/samples/shard-{k:05d}.npz" for k in range(plan.shards(SYSTEM.sampling))]
+FETCHES = hasattr(sources.module(SYSTEM.source.kind), "fetch")
+
+# The stages publish themselves to MLflow under these names while they run.
+os.environ["SYNTHCOHORT_EXPERIMENT"] = SYSTEM.name
+os.environ["SYNTHCOHORT_RUN"] = digest(SYSTEM.model_dump(mode="json"))
+
+
+def as_json(section):
+    """A section of the settings as the command line takes it; a change in it re-runs the rule."""
+    return json.dumps(section.model_dump(mode="json"), sort_keys=True)
+
+
+wildcard_constraints:
+    shard=r"\d{5}",

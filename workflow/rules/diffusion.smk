@@ -1,0 +1,24 @@
+rule diffusion:
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+        autoencoder=rules.autoencoder.output.model,
+        latents=rules.encode.output.latents,
+    output:
+        model=directory(f"{RESULTS}/diffusion"),
+        curve=report(
+            f"{RESULTS}/figures/diffusion-training.png",
+            category="3 Diffusion",
+            caption="../report/diffusion-training.rst",
+        ),
+    log:
+        f"{LOGS}/diffusion.log",
+    params:
+        settings=as_json(SYSTEM.diffusion),
+    threads: 8
+    shell:
+        "synthcohort diffusion --settings {params.settings:q} --seed {SYSTEM.seed}"
+        " --cohort {RESULTS}/cohort --split {input.split} --latents {input.latents}"
+        " --autoencoder {input.autoencoder} --out {output.model} --curve {output.curve}"
+        " --checkpoints {RESULTS}/checkpoints --threads {threads}"
+        " --journal {RESULTS}/journal/diffusion.jsonl 2>&1 | tee {log}"
