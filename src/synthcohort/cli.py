@@ -89,6 +89,56 @@ STAGES = {
         paths="cohort split figure comparison",
         lists="samples",
     ),
+    "sets": Stage(
+        "evaluation.sets:choose",
+        "choose the images that are compared",
+        {"settings": config.Evaluation},
+        "cohort split out",
+        lists="samples",
+    ),
+    "classifier": Stage(
+        "evaluation.classifier:train_classifier",
+        "train a small classifier on the real train split",
+        {"settings": config.Evaluation},
+        "cohort split out",
+        hardware=True,
+    ),
+    "features": Stage(
+        "evaluation.features:extract",
+        "compute the features of the compared images",
+        {"settings": config.Evaluation},
+        "cohort split sets out",
+        lists="samples",
+        words={"extractor": str},
+        optional="classifier autoencoder diffusion",
+        hardware=True,
+    ),
+    "evaluate": Stage(
+        "evaluation.evaluate:evaluate",
+        "measure one metric and its floor",
+        {"settings": config.Evaluation},
+        "cohort split sets out figure",
+        lists="samples",
+        words={"metric": str},
+        optional="features",
+        hardware=True,
+    ),
+    "audit": Stage(
+        "audit:audit",
+        "look for memorised images",
+        {"settings": config.Audit},
+        "cohort split latents autoencoder out pairs distances",
+        lists="samples",
+        hardware=True,
+    ),
+    "export": Stage(
+        "export:export",
+        "write the dataset, its card and checksums; refused where the audit failed",
+        {"system": config.Config},
+        "audit autoencoder diffusion grid embedding distances out",
+        lists="samples results",
+        seed=False,
+    ),
 }
 
 
@@ -122,9 +172,10 @@ def _parser() -> argparse.ArgumentParser:
     summary.set_defaults(run=_summary)
 
     publish = commands.add_parser("publish", help="bring MLflow up to the journals of a system")
-    publish.add_argument("--config", type=Path, required=True, help="the whole configuration, JSON")
+    publish.add_argument("--system", required=True, metavar="JSON", help="the whole configuration")
     publish.add_argument("--journals", type=Path, nargs="+", required=True)
     publish.add_argument("--artifacts", type=Path, nargs="*", default=[])
+    publish.add_argument("--out", type=Path, help="where to write the MLflow run id")
     publish.set_defaults(run=_publish)
 
     ui = commands.add_parser("ui", help="open the MLflow UI on what has run")
@@ -175,9 +226,7 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
     inputs = {str(split): sha256(split)} if split is not None else {}
     with follow(given.journal), Journal(given.journal, _stage_name(given), record, inputs) as open_:
         module, function = stage.function.split(":")
-        getattr(importlib.import_module(f"synthcohort.{module}"), function)(
-            **handed, journal=open_
-        )
+        getattr(importlib.import_module(f"synthcohort.{module}"), function)(**handed, journal=open_)
 
 
 def _stage_name(given: argparse.Namespace) -> str:
@@ -199,18 +248,20 @@ def _summary(given: argparse.Namespace) -> None:
 
 
 def _publish(given: argparse.Namespace) -> None:
-    from synthcohort.files import digest
+    from synthcohort.files import digest, write_json
     from synthcohort.tracking.publish import publish
 
-    system = config.load(given.config)
+    system = _section(config.Config, given.system, "--system")
     values = system.model_dump(mode="json")
-    publish(
+    run = publish(
         given.journals,
         experiment=system.name,
         run_key=digest(values),
         config=values,
         artifacts=given.artifacts,
     )
+    if given.out:
+        write_json(given.out, {"experiment": system.name, "run": run})
 
 
 def _ui(given: argparse.Namespace) -> None:

@@ -42,6 +42,12 @@ class Prepare(Settings):
     depth: Literal[8, 16] = 8
     """Bits a pixel in the cohort; a 16-bit image in an 8-bit cohort is an error."""
 
+    @model_validator(mode="after")
+    def _writable(self) -> "Prepare":
+        if self.colour == "rgb" and self.depth == 16:
+            raise ValueError("PNG export has no 16-bit RGB; take depth: 8 or colour: grey")
+        return self
+
 
 class Fractions(Settings):
     """Shares of the patients; they add up to 1."""
@@ -180,7 +186,7 @@ class Audit(Settings):
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """A synthetic image counts as memorised when it is nearer to a train image than this quantile
     of the real test images are."""
-    memorised_share: Share = 0.05
+    memorised_share: Share = 0.1
     """Largest share of memorised images with which the export goes on."""
     pairs: Positive = 8
     """Nearest pairs that are drawn."""

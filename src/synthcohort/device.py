@@ -7,6 +7,7 @@ from synthcohort.errors import UserError
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 
 @dataclass(frozen=True)

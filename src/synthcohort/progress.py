@@ -37,5 +37,5 @@ def progress(
         delay=5,
         file=_Lines(),
         leave=False,
-        bar_format="{desc}: {percentage:3.0f} % of {total} {unit}s, {rate_fmt}, {remaining} left {postfix}",
+        bar_format="{desc}: {percentage:3.0f} % of {total}{unit}s, {rate_fmt}, {remaining} left",
     )

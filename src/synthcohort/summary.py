@@ -38,12 +38,18 @@ HEADER = Row("Metric", "Value", "95 % interval", "Floor", "N")
 
 
 def rows(results: Sequence[Path], audit: Path | None = None) -> list[Row]:
-    """The lines of result files (`evaluation/<metric>.json`) and of the audit."""
+    """The lines of result files (`evaluation/<metric>.json`) and of the audit, as NAMES has them;
+    a metric without a name there comes last."""
     entries = [read_json(path) for path in results]
     if audit is not None:
         told = read_json(audit)
         entries += [gate | {"metric": gate["name"]} for gate in told["gates"] + told["measures"]]
-    return [_row(line) for entry in entries for line in (entry, *_more(entry))]
+    lines = [line for entry in entries for line in (entry, *_more(entry))]
+    known = list(NAMES)
+    lines.sort(
+        key=lambda line: known.index(line["metric"]) if line["metric"] in known else len(known)
+    )
+    return [_row(line) for line in lines]
 
 
 def markdown(table: Sequence[Row]) -> str:
@@ -105,7 +111,7 @@ def _more(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _row(entry: Mapping[str, Any]) -> Row:
-    floor = entry.get("floor") or {}
+    floor, n = entry.get("floor") or {}, entry.get("n", {})
     return Row(
         metric=NAMES.get(entry["metric"], entry["metric"]),
         value=_number(entry["value"]),
@@ -113,8 +119,13 @@ def _row(entry: Mapping[str, Any]) -> Row:
         floor=" ".join(
             filter(None, [_number(floor.get("value")), _interval(floor.get("interval"))])
         ),
-        n=", ".join(f"{name} {count}" for name, count in entry.get("n", {}).items()),
+        n=", ".join(f"{name} {n[name]}" for name in sorted(n, key=_turn)),
     )
+
+
+def _turn(name: str) -> int:
+    known = ("train", "test", "synthetic")
+    return known.index(name) if name in known else len(known)
 
 
 def _number(value: float | None) -> str:

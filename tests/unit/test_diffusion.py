@@ -77,7 +77,7 @@ def test_epsilon_prediction_has_the_noise_as_its_target():
 @given(st.integers(1, 300), st.integers(1, 1000), st.integers(0, 99))
 def test_timesteps_cover_the_whole_range_evenly(batch, steps, seed):
     t = objective.draw_timesteps(batch, steps, torch.Generator().manual_seed(seed))
-    assert t.shape == (batch,) and 0 <= int(t.min()) and int(t.max()) < steps
+    assert t.shape == (batch,) and int(t.min()) >= 0 and int(t.max()) < steps
     edges = np.histogram(t.numpy(), bins=4, range=(0, steps))[0]
     if batch >= 40 and steps >= 100:
         assert edges.min() >= batch / 4 - 3

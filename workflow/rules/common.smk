@@ -6,6 +6,7 @@ from snakemake.io import directory
 from synthcohort import config as synthcohort_config
 from synthcohort import sources
 from synthcohort.diffusion import plan
+from synthcohort.evaluation import metrics
 from synthcohort.errors import UserError
 from synthcohort.files import digest
 
@@ -19,6 +20,17 @@ LOGS = f"logs/{SYSTEM.name}"
 SHARDS = [f"{RESULTS}/samples/shard-{k:05d}.npz" for k in range(plan.shards(SYSTEM.sampling))]
 FETCHES = hasattr(sources.module(SYSTEM.source.kind), "fetch")
 
+METRICS = metrics.names()
+RESULT_FILES = expand(f"{RESULTS}/evaluation/{{name}}.json", name=["autoencoder", *METRICS])
+EXTRACTOR_MODELS = {
+    "inception": {},
+    "classifier": {"classifier": f"{RESULTS}/evaluation/classifier"},
+    "bottleneck": {
+        "autoencoder": f"{RESULTS}/autoencoder",
+        "diffusion": f"{RESULTS}/diffusion",
+    },
+}
+
 # The stages publish themselves to MLflow under these names while they run.
 os.environ["SYNTHCOHORT_EXPERIMENT"] = SYSTEM.name
 os.environ["SYNTHCOHORT_RUN"] = digest(SYSTEM.model_dump(mode="json"))
@@ -29,5 +41,16 @@ def as_json(section):
     return json.dumps(section.model_dump(mode="json"), sort_keys=True)
 
 
+def features_of(metric):
+    """The features a metric is measured in; some use the images alone."""
+    extractor = metrics.module(metric).EXTRACTOR
+    return f"{RESULTS}/evaluation/features-{extractor}.npz" if extractor else []
+
+
+SYSTEM_JSON = as_json(SYSTEM)
+
+
 wildcard_constraints:
     shard=r"\d{5}",
+    extractor="|".join(EXTRACTOR_MODELS),
+    metric="|".join(METRICS),

@@ -13,14 +13,14 @@ from synthcohort.progress import progress
 
 _THUMBNAIL = 16
 _BLOCK = 1024
-# Values compared at once at full resolution: 32 MB of float64.
-_BATCH = 2**22
+# Pixels compared at once at full resolution, 1 MB of float32: more would leave the cache.
+_BATCH = 2**18
 _METHOD = (
     "Images of different patients are compared in grey. Candidates: correlation of box-averaged "
-    "thumbnails, at every shift, from candidate_correlation. Confirmed: Pearson correlation of the "
-    "overlapping pixels at full resolution, largest over the shifts, from correlation. Mirrored, "
-    "rotated and inverted copies are not looked for; an image of one grey value correlates with "
-    "nothing and is found by its bytes alone."
+    "thumbnails, largest over the shifts, from candidate_correlation. Confirmed: Pearson "
+    "correlation of the overlapping pixels at full resolution, at that shift, from correlation. "
+    "Mirrored, rotated and inverted copies are not looked for; an image of one grey value "
+    "correlates with nothing and is found by its bytes alone."
 )
 
 
@@ -63,9 +63,9 @@ def search(cohort: Cohort, correlation: float) -> Findings:
     # Thumbnails drop fine structure that two copies may share, so they may differ by more.
     loose = 1 - 3 * (1 - correlation)
     pairs, candidates = [], 0
-    for found in _candidates(cohort.images, patients, shifts, loose):
+    for found, shift in _candidates(cohort.images, patients, shifts, loose):
         candidates += len(found)
-        for rows, value in zip(found, _correlations(cohort.images, found, shifts), strict=True):
+        for rows, value in zip(found, _correlations(cohort.images, found, shift), strict=True):
             if value >= correlation:
                 pairs.append(Pair(int(rows[0]), int(rows[1]), round(float(value), 4)))
     method = {
@@ -144,8 +144,9 @@ def _pairs(n: int) -> int:
 
 def _candidates(
     images: np.ndarray, patients: np.ndarray, shifts: list[tuple[int, int]], least: float
-) -> Iterator[np.ndarray]:
-    """K×2 rows (first < second) of different patients whose thumbnails correlate from `least`."""
+) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
+    """K×2 rows (first < second) of different patients whose thumbnails correlate from `least`, and
+    the shift of the second image at which they correlate most."""
     starts = range(0, len(images), _BLOCK)
     reach = max(map(max, shifts))
     still = np.concatenate(
@@ -156,12 +157,21 @@ def _candidates(
         block = images[second : second + _BLOCK]
         moved = [_thumbnails(block, reach, shift) for shift in shifts]
         for first in range(0, second + 1, _BLOCK):
-            best = still[first : first + _BLOCK] @ moved[0].T
+            fixed = still[first : first + _BLOCK]
+            best = fixed @ moved[0].T
             for thumbnails in moved[1:]:
-                np.maximum(best, still[first : first + _BLOCK] @ thumbnails.T, out=best)
-            rows = np.argwhere(best >= least) + np.array([first, second])
-            different = patients[rows[:, 0]] != patients[rows[:, 1]]
-            yield rows[different & (rows[:, 0] < rows[:, 1])]
+                np.maximum(best, fixed @ thumbnails.T, out=best)
+            rows, columns = np.nonzero(best >= least)
+            wanted = (patients[first + rows] != patients[second + columns]) & (
+                first + rows < second + columns
+            )
+            for start in range(0, np.count_nonzero(wanted), _BLOCK):
+                some = np.flatnonzero(wanted)[start : start + _BLOCK]
+                a, b = rows[some], columns[some]
+                at_shift = np.argmax([(fixed[a] * to[b]).sum(axis=1) for to in moved], axis=0)
+                found = np.stack([first + a, second + b], axis=1)
+                for number in np.unique(at_shift):
+                    yield found[at_shift == number], shifts[number]
             blocks.update()
     blocks.close()
 
@@ -188,28 +198,27 @@ def _box(length: int) -> np.ndarray:
     return (np.maximum(overlap, 0) / np.diff(edges)[:, None]).astype(np.float32)
 
 
-def _correlations(
-    images: np.ndarray, pairs: np.ndarray, shifts: list[tuple[int, int]]
-) -> np.ndarray:
-    """K Pearson correlations over the overlapping pixels of K pairs, largest over the shifts."""
+def _correlations(images: np.ndarray, pairs: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
+    """K Pearson correlations over the overlapping pixels of K pairs, the second images shifted."""
+    y, x = shift
     step = max(1, _BATCH // int(np.prod(images.shape[2:])))
     found = [np.empty(0)]
     for start in range(0, len(pairs), step):
         first, second = (
-            images[rows].mean(axis=1, dtype=np.float64) for rows in pairs[start : start + step].T
+            images[rows].mean(axis=1, dtype=np.float32) for rows in pairs[start : start + step].T
         )
-        by_shift = [_pearson(_moved(first, y, x), _moved(second, -y, -x)) for y, x in shifts]
-        found.append(np.max(by_shift, axis=0))
+        found.append(_pearson(_overlap(first, -y, -x), _overlap(second, y, x)))
     return np.concatenate(found)
 
 
-def _moved(grey: np.ndarray, y: int, x: int) -> np.ndarray:
-    """What of the images overlaps with others shifted by (y, x)."""
+def _overlap(grey: np.ndarray, y: int, x: int) -> np.ndarray:
+    """What of the images overlaps with others when their origin is moved to (y, x)."""
     height, width = grey.shape[1:]
     return grey[:, max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
 
 
 def _pearson(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     first, second = (grey - grey.mean(axis=(1, 2), keepdims=True) for grey in (first, second))
-    scale = np.sqrt((first**2).sum(axis=(1, 2)) * (second**2).sum(axis=(1, 2)))
-    return (first * second).sum(axis=(1, 2)) / np.where(scale == 0, np.inf, scale)
+    product = np.einsum("nij,nij->n", first, second)
+    scale = np.linalg.norm(first, axis=(1, 2)) * np.linalg.norm(second, axis=(1, 2))
+    return product / np.where(scale == 0, np.inf, scale)

@@ -1,1 +1,1 @@
-"""The diffusion model's mathematics: noise schedules, the training objective, samplers, guidance."""
+"""The diffusion model: noise schedules, the training objective, samplers, guidance."""

@@ -42,7 +42,10 @@ def sample(
     names = read_json(diffusion / "labels.json")["names"]
     each = counts(settings, names, data.classes[data.of("train")])
     mine = of_shard(settings, each, shard)
-    decoder, denoiser = load_autoencoder(autoencoder).to(device), load_denoiser(diffusion).to(device)
+    decoder, denoiser = (
+        load_autoencoder(autoencoder).to(device),
+        load_denoiser(diffusion).to(device),
+    )
     hardware.prepare(decoder.decoder, denoiser)
     made, seeds = [], []
     bar = progress(f"sampling shard {shard}", total=len(mine))

@@ -4,6 +4,8 @@ Convolutions at full resolution are what costs: a pixel unshuffle by four makes 
 map a sixteenth of the picture, and everything is computed from there downwards.
 """
 
+from itertools import pairwise
+
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
@@ -58,7 +60,7 @@ class StridedAutoencoder(ModelMixin, ConfigMixin):
             nn.Conv2d(in_channels * PATCH**2, widths[0], 3, padding=1),
             Residual(widths[0]),
         ]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             encoder += [nn.Conv2d(before, after, 4, stride=2, padding=1), Residual(after)]
         encoder += [nn.GroupNorm(min(8, widths[-1]), widths[-1]), nn.SiLU()]
         encoder += [nn.Conv2d(widths[-1], 2 * latent_channels, 1)]
@@ -69,7 +71,7 @@ class StridedAutoencoder(ModelMixin, ConfigMixin):
             Residual(widths[-1]),
             Residual(widths[-1]),
         ]
-        for before, after in zip(widths[::-1], widths[-2::-1], strict=False):
+        for before, after in pairwise(reversed(widths)):
             decoder += [nn.Conv2d(before, 4 * after, 3, padding=1), nn.PixelShuffle(2)]
             decoder += [Residual(after), Residual(after)]
         decoder += [nn.GroupNorm(min(8, widths[0]), widths[0]), nn.SiLU()]

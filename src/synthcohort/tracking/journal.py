@@ -3,13 +3,14 @@
 It is the record; MLflow is filled from it (`synthcohort.tracking.publish`). Events:
 
 - start: stage, time, pid, settings, inputs (path → sha256), environment, digest
-- metric: time, images (progress), values (name → number)
+- metric: time, images (progress), values (name → number; "nan", "inf" or "-inf" where not finite)
 - result: time, values (name → number or text): the stage's final figures
 - figure: time, path (relative to the results folder's parent as given)
 - end: time, status ("finished" or "failed"), error
 """
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -21,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from synthcohort.errors import UserError
 from synthcohort.files import digest, told_when_full
 
 
@@ -48,10 +50,13 @@ class Journal:
         }
 
     def __enter__(self) -> "Journal":
-        if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            if not self._same_run():
-                self._path.unlink(missing_ok=True)
+        if self._path is None:
+            return self
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._same_run():
+            _cut_torn_line(self._path)
+        else:
+            self._path.unlink(missing_ok=True)
         self._write(self._start | {"pid": os.getpid(), "environment": environment()})
         return self
 
@@ -64,11 +69,16 @@ class Journal:
             self._write({"event": "end", "status": "failed", "error": f"{kind.__name__}: {error}"})
 
     def metric(self, images: int, **values: float) -> None:
-        """Measured values at `images` images of progress."""
-        self._write({"event": "metric", "images": images, "values": values})
+        """Measured values at `images` images of progress; NumPy and tensor scalars will do."""
+        values = {name: _number(value) for name, value in values.items()}
+        self._write({"event": "metric", "images": int(images), "values": values})
 
     def result(self, **values: float | str) -> None:
         """The stage's final figures."""
+        values = {
+            name: value if isinstance(value, str) else _number(value)
+            for name, value in values.items()
+        }
         self._write({"event": "result", "values": values})
 
     def figure(self, path: Path) -> None:
@@ -85,9 +95,48 @@ class Journal:
     def _write(self, event: Mapping[str, Any]) -> None:
         if self._path is None:
             return
-        line = json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False)
+        line = json.dumps(
+            {"time": round(time.time(), 3), **event}, ensure_ascii=False, allow_nan=False
+        )
         with told_when_full(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """The events of a journal in order; a last line cut off by a kill is left out.
+
+    Raises:
+        UserError: there is no such file, or a whole line is not an event.
+    """
+    try:
+        lines = Path(path).read_bytes().split(b"\n")
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such journal; run the stage that writes it") from None
+    events = []
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            event = json.loads(line)
+            event["time"], event["event"]
+        except (ValueError, KeyError, TypeError):
+            raise UserError(
+                f"{path}, line {number}: expected a journal event (a JSON object with time and "
+                "event). Something else has written to the file: remove the line, or the file and "
+                "run the stage again."
+            ) from None
+        events.append(event)
+    return events
+
+
+def _cut_torn_line(path: Path) -> None:
+    # Whatever follows the last newline was being written at a kill.
+    with path.open("rb+") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _number(value: Any) -> float | str:
+    # JSON has no number that is not finite.
+    number = float(value)
+    return number if math.isfinite(number) else str(number)
 
 
 def environment() -> dict[str, Any]:
@@ -102,10 +151,16 @@ def environment() -> dict[str, Any]:
 
 
 def _git_revision() -> str:
+    # Only where git keeps this very file: an installed package may lie inside another repository.
+    here = Path(__file__)
     try:
-        describe = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-        return subprocess.run(
-            describe, capture_output=True, text=True, check=True, cwd=Path(__file__).parent
-        ).stdout.strip()
+        _git(here, "ls-files", "--error-unmatch", here.name)
+        return _git(here, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return ""
+
+
+def _git(here: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, check=True, cwd=here.parent
+    ).stdout.strip()

@@ -11,7 +11,7 @@ from synthcohort.device import Hardware
 from synthcohort.files import atomic_directory, digest, sha256
 from synthcohort.models import build_autoencoder
 from synthcohort.models.pixels import to_model
-from synthcohort.seeds import derive, torch_generator
+from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
 from synthcohort.training.figure import draw_history
@@ -59,7 +59,9 @@ def train_autoencoder(
         with autocast:
             latent = model.encode(images).latent_dist
             made = model.decode(latent.sample(generator)).sample.float()
-        divergence = 0.5 * (latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float())
+        divergence = 0.5 * (
+            latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float()
+        )
         divergence = divergence.mean()
         l1 = F.l1_loss(made, images)
         structure = 1 - ssim(made, images)
@@ -110,7 +112,7 @@ def train_autoencoder(
         journal=journal,
     )
     model.eval().requires_grad_(False)
-    shift, scale = _fit_scale(model, data, device, seed)
+    shift, scale = _fit_scale(model, data, device)
     model.register_to_config(scaling_factor=scale, shift_factor=shift)
     with atomic_directory(out) as folder:
         model.save_pretrained(folder)
@@ -128,17 +130,14 @@ def _first(data: Cohort, split: str, most: int) -> torch.Tensor:
     return to_model(data.images[data.of(split)[:most]])
 
 
-def _fit_scale(
-    model: torch.nn.Module, data: Cohort, device: torch.device, seed: int
-) -> tuple[float, float]:
-    """Mean and inverse standard deviation of the sampled latents over train."""
+def _fit_scale(model: torch.nn.Module, data: Cohort, device: torch.device) -> tuple[float, float]:
+    """Mean and inverse standard deviation of the latents over train, their own spread included."""
     count, total, squares = 0, 0.0, 0.0
     for block in blocks(data.of("train")):
-        distribution = model.encode(to_model(data.images[block]).to(device)).latent_dist
-        generator = torch_generator(seed, "autoencoder", "scale", int(block[0]))
-        latents = distribution.sample(generator).double()
-        count += latents.numel()
-        total += float(latents.sum())
-        squares += float(latents.square().sum())
+        latent = model.encode(to_model(data.images[block]).to(device)).latent_dist
+        mean, variance = latent.mean.double(), latent.var.double()
+        count += mean.numel()
+        total += float(mean.sum())
+        squares += float((mean.square() + variance).sum())
     mean = total / count
     return mean, (squares / count - mean**2) ** -0.5

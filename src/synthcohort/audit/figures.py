@@ -1,0 +1,78 @@
+"""The audit's figures: the nearest pairs, and how near test and synthetic images come to train."""
+
+from pathlib import Path
+
+import numpy as np
+
+from synthcohort.files import atomic_file
+
+BLUE, ORANGE, BLACK = "#0072B2", "#D55E00", "#000000"  # Okabe and Ito
+COLUMNS = 4
+UNIT = "standard deviations of the latent"
+
+
+def draw_pairs(
+    path: Path, synthetic: np.ndarray, train: np.ndarray, distance: np.ndarray, limit: float
+) -> None:
+    """Synthetic images (n×C×H×W, uint8 or uint16), each beside its nearest train image."""
+    from matplotlib.figure import Figure
+
+    columns = min(COLUMNS, len(distance))
+    rows = -(-len(distance) // columns)
+    figure = Figure(figsize=(3.3 * max(columns, 2), 2.0 * rows + 0.7), layout="constrained")
+    figure.suptitle(
+        "Synthetic images (left) and the train image nearest to each (right)\n"
+        f"distance in {UNIT}; up to {limit:.3g} counts as memorised"
+    )
+    cells = np.ravel(figure.subfigures(rows, columns, squeeze=False))
+    for cell, left, right, value in zip(cells, synthetic, train, distance, strict=False):
+        copied = value <= limit
+        cell.supxlabel(
+            f"distance {value:.3g}" + (" (memorised)" if copied else ""),
+            color=ORANGE if copied else BLACK,
+            fontsize=11,
+        )
+        for axes, image, name in zip(
+            cell.subplots(1, 2), (left, right), ("synthetic", "train"), strict=True
+        ):
+            axes.imshow(_displayed(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axes.set_title(name, fontsize=9)
+            axes.set_axis_off()
+    _save(figure, path)
+
+
+def draw_distances(
+    path: Path, test: np.ndarray, synthetic: np.ndarray, limit: float, quantile: float
+) -> None:
+    """Histograms of the distances to the nearest train image, with the limit."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    bins = np.histogram_bin_edges(np.concatenate([test, synthetic, [0]]), 40)
+    for values, name, colour in ((test, "real test", BLUE), (synthetic, "synthetic", ORANGE)):
+        share = np.full(len(values), 100 / len(values))
+        legend = f"{name} images (N = {len(values)})"
+        axes.hist(values, bins, weights=share, color=colour, alpha=0.3, label=legend)
+        axes.hist(values, bins, weights=share, color=colour, histtype="step", linewidth=1.5)
+    axes.axvline(
+        limit,
+        color=BLACK,
+        linestyle="--",
+        label=f"limit: {100 * quantile:g} % of the real test images are nearer",
+    )
+    axes.set_xlim(left=0)
+    axes.set_xlabel(f"Distance to the nearest train image ({UNIT})")
+    axes.set_ylabel("Share of images (%)")
+    axes.legend()
+    _save(figure, path)
+
+
+def _displayed(image: np.ndarray) -> np.ndarray:
+    shown = image.astype(np.float32) / np.iinfo(image.dtype).max
+    return shown[0] if len(shown) == 1 else np.moveaxis(shown, 0, -1)
+
+
+def _save(figure, path: Path) -> None:
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, dpi=150, metadata={"Software": None})

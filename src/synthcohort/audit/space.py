@@ -1,0 +1,109 @@
+"""The space the audit measures in: the autoencoder's mean latents.
+
+The autoencoder blurs, and every synthetic image has been through its decoder. Two blurred images
+are nearer to each other than two sharp ones, so distances between pixels would take blur for
+memorisation. Here every image that is judged, real or synthetic, has been decoded exactly once and
+encoded again. A train image stands among the references twice, as it is and decoded once: a copy
+of the image and a copy of its latent are both found at distance 0.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from synthcohort.device import Hardware
+from synthcohort.progress import progress
+
+BATCH = 64
+
+
+class Space:
+    """Turns images and latents into memory-mapped vectors of D = c·h·w float32.
+
+    Each latent channel is divided by its standard deviation over the train images. The networks
+    run in float32: bf16 would blur the small distances that matter here.
+    """
+
+    def __init__(
+        self,
+        autoencoder: Path,
+        latents: np.ndarray,
+        train: np.ndarray,
+        dtype: np.dtype,
+        work: Path,
+        hardware: Hardware,
+    ) -> None:
+        """`latents` are the mean latents of all images (N×c×h×w), `train` the rows of the train
+        images, `dtype` that of the images (what is decoded is rounded to it, as samples are);
+        the vectors go to files in `work`."""
+        from synthcohort.models import load_autoencoder
+
+        self._latents = latents
+        self._scale = 1 / np.maximum(_channel_std(latents, train), 1e-12)
+        self._dtype = dtype
+        self._work = work
+        self._device = hardware.open()
+        self._model = load_autoencoder(autoencoder).to(self._device)
+
+    def real(self, rows: np.ndarray, name: str) -> np.ndarray:
+        """2n×D: the vectors of the images `rows`, then those of the same images decoded once."""
+        n = len(rows)
+        vectors = self._open(name, 2 * n)
+        with progress(f"Latents of {name}", n) as bar:
+            for start in range(0, n, BATCH):
+                raw = self._latents[rows[start : start + BATCH]]
+                place = slice(start, start + len(raw))
+                vectors[place] = self._vector(raw)
+                vectors[n:][place] = self._vector(self._encode(self._decode(raw)))
+                bar.update(len(raw))
+        return vectors
+
+    def synthetic(self, blocks: Iterable[np.ndarray], count: int) -> np.ndarray:
+        """count×D: the vectors of images that come as blocks of n×C×H×W uint8 or uint16."""
+        vectors = self._open("synthetic", count)
+        place = 0
+        with progress("Latents of synthetic", count) as bar:
+            for block in blocks:
+                for start in range(0, len(block), BATCH):
+                    images = block[start : start + BATCH]
+                    vectors[place : place + len(images)] = self._vector(self._encode(images))
+                    place += len(images)
+                    bar.update(len(images))
+        return vectors
+
+    def _open(self, name: str, count: int) -> np.memmap:
+        shape = (count, int(np.prod(self._latents.shape[1:])))
+        path = self._work / f"{name}.npy"
+        return np.lib.format.open_memmap(path, "w+", np.float32, shape)
+
+    def _vector(self, latents: np.ndarray) -> np.ndarray:
+        return (latents * self._scale).reshape(len(latents), -1)
+
+    def _encode(self, images: np.ndarray) -> np.ndarray:
+        import torch
+
+        from synthcohort.models.pixels import to_model
+
+        with torch.inference_mode():
+            latents = self._model.encode(to_model(images).to(self._device)).latent_dist.mode()
+        return latents.float().cpu().numpy()
+
+    def _decode(self, latents: np.ndarray) -> np.ndarray:
+        import torch
+
+        from synthcohort.models.pixels import from_model
+
+        with torch.inference_mode():
+            images = self._model.decode(torch.from_numpy(latents).to(self._device)).sample
+        return from_model(images, self._dtype)
+
+
+def _channel_std(latents: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """c×1×1 float32: the standard deviation of each channel over `rows` and all positions."""
+    total = np.zeros((2, latents.shape[1]))
+    for start in range(0, len(rows), 1024):
+        block = latents[rows[start : start + 1024]].astype(np.float64)
+        total += block.sum((0, 2, 3)), (block**2).sum((0, 2, 3))
+    mean, square = total / (len(rows) * latents.shape[2] * latents.shape[3])
+    return np.sqrt(np.maximum(square - mean**2, 0)).astype(np.float32)[:, None, None]

@@ -1,0 +1,55 @@
+"""What the distance metrics share: the value, its floor and the intervals of both."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from synthcohort.evaluation.figures import draw_against_floor
+from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.resampling import groups, jackknife_interval, without_each
+from synthcohort.seeds import derive
+
+Statistic = Callable[[np.ndarray, np.ndarray], float]
+METHOD = (
+    "delete-a-group jackknife: up to 20 groups of patients (real) or images (synthetic), "
+    "t quantile; the generative model is not trained again"
+)
+
+
+def against_floor(
+    value: Callable[[str], float],
+    statistic: Callable[[str], Statistic],
+    *,
+    what: str,
+    seed: int,
+    material: Material,
+    figure: Path,
+) -> dict:
+    """The distance of the synthetic images from real test, and of real train from real test.
+
+    `value(name)` is the distance of the set `name` from test; `statistic(name)` the same of parts
+    of them, given two boolean masks (test, `name`). `what` is the title of the figure's axis.
+    """
+    group = {
+        name: groups(part.patients, derive(seed, "evaluation", "groups", name))
+        for name, part in material.sets.items()
+    }
+    without = {
+        name: without_each(statistic(name), group["test"], group[name])
+        for name in ("synthetic", "train")
+    }
+    result, floor = (
+        {"value": value(name), "interval": jackknife_interval(value(name), *without[name])}
+        for name in ("synthetic", "train")
+    )
+    # Both distances share the test images, so their difference has an interval of its own.
+    above = result["value"] - floor["value"]
+    shared = without["synthetic"][0] - without["train"][0]
+    above_interval = jackknife_interval(above, shared, without["synthetic"][1], without["train"][1])
+    draw_against_floor(figure, result, floor, what, len(material.sets["test"].images))
+    return result | {
+        "interval_method": METHOD,
+        "floor": floor,
+        "details": {"above_floor": {"value": above, "interval": above_interval}},
+    }

@@ -1,0 +1,121 @@
+"""The figures of the evaluation."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synthcohort.files import atomic_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito.
+BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
+FEW = (BLUE, "#E69F00", GREEN, "#CC79A7", "#56B4E9", ORANGE, "#F0E442", BLACK)
+ORIGINS = {"train": (GREEN, "real, train"), "test": (BLUE, "real, test")}
+ORIGINS["synthetic"] = (ORANGE, "synthetic")
+
+
+def draw_against_floor(path: Path, result: Mapping, floor: Mapping, what: str, n: int) -> None:
+    """A distance with its interval above its floor with its interval."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 2.2), layout="constrained")
+    axes = figure.subplots()
+    names = ("floor: real train\nand real test", "synthetic\nand real test")
+    for place, (entry, colour) in enumerate(((floor, GREEN), (result, ORANGE))):
+        axes.plot(entry["interval"], [place, place], color=colour, linewidth=2)
+        axes.plot(entry["value"], place, "o", color=colour)
+        axes.annotate(
+            f"{entry['value']:.3g}",
+            (entry["value"], place),
+            (0, 7),
+            textcoords="offset points",
+            ha="center",
+        )
+    axes.set_yticks([0, 1], names)
+    axes.set_ylim(-0.6, 1.6)
+    axes.set_xlim(left=min(0, floor["interval"][0], result["interval"][0]))
+    axes.set_xlabel(f"{what}; N = {n} each, 95 % interval")
+    axes.grid(axis="x", alpha=0.3)
+    save(figure, path)
+
+
+def draw_map(
+    path: Path,
+    places: Mapping[str, np.ndarray],
+    classes: Mapping[str, np.ndarray],
+    label_names: Sequence[str],
+    by_label: str,
+    by_origin: str,
+) -> None:
+    """A map of images (N×2 by origin) twice: coloured by label and by origin, titles given."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    many = colormaps["viridis"](np.linspace(0, 1, len(label_names)))
+    colours = FEW if len(label_names) <= len(FEW) else many
+    figure = Figure(figsize=(11, 5.6), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+    all_places = np.concatenate(list(places.values()))
+    all_classes = np.concatenate([classes[name] for name in places])
+    for label, name in enumerate(label_names):
+        chosen = all_places[all_classes == label]
+        _dots(left, chosen, colours[label], name or "no label")
+    for name, (colour, legend) in ORIGINS.items():
+        _dots(right, places[name], colour, f"{legend} (N = {len(places[name])})")
+    for axes, title in ((left, by_label), (right, by_origin)):
+        axes.set_title(title, fontsize=10)
+        axes.set(xlabel="UMAP 1 (no unit)", ylabel="UMAP 2 (no unit)", xticks=[], yticks=[])
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=5, frameon=False)
+    save(figure, path)
+
+
+def draw_roc(
+    path: Path,
+    curves: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]],
+    legends: Mapping[str, str],
+    surest: np.ndarray,
+    mistaken: np.ndarray,
+) -> None:
+    """ROC curves, one a fold, of the test and of its floor; beside them the synthetic images told
+    most surely and those most taken for real (n×C×H×W)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.2])
+    axes = left.subplots()
+    for name, colour in (("floor", GREEN), ("synthetic", ORANGE)):
+        for i, (false_positive, true_positive) in enumerate(curves[name]):
+            legend = legends[name] if i == 0 else None
+            axes.plot(false_positive, true_positive, color=colour, lw=1.2, alpha=0.8, label=legend)
+    axes.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1, label="chance")
+    axes.set(xlabel="False positive rate", ylabel="True positive rate", aspect="equal")
+    axes.legend(loc="lower right", fontsize=8, title="a curve a fold", title_fontsize=8)
+    rows = right.subfigures(2, 1)
+    titles = ("Synthetic images told most surely", "Synthetic images most taken for real")
+    for row, title, images in zip(rows, titles, (surest, mistaken), strict=True):
+        row.suptitle(title, fontsize=10)
+        for cell, image in zip(np.ravel(row.subplots(2, 4)), images, strict=False):
+            cell.imshow(_displayed(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        for cell in row.axes:
+            cell.set_axis_off()
+    save(figure, path)
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG without the date and version that would change its bytes."""
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+
+
+def _dots(axes: "Axes", places: np.ndarray, colour: object, legend: str) -> None:
+    axes.scatter(*places.T, s=9, color=colour, alpha=0.7, linewidths=0, label=legend)
+
+
+def _displayed(image: np.ndarray) -> np.ndarray:
+    shown = image.astype(np.float32) / np.iinfo(image.dtype).max
+    return shown[0] if len(shown) == 1 else np.moveaxis(shown, 0, -1)

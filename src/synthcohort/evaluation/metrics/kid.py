@@ -1,0 +1,82 @@
+"""Kernel Inception distance (Bińkowski 2018) by torch-fidelity."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from synthcohort.config import Evaluation
+from synthcohort.device import Hardware
+from synthcohort.evaluation.distances import Statistic, against_floor
+from synthcohort.evaluation.material import Material
+from synthcohort.seeds import derive
+
+EXTRACTOR = "inception"
+SUBSETS = 100
+# A subset of all images would be the same one a hundred times.
+LARGEST_SUBSET = 1000
+
+
+def measure(
+    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
+) -> dict:
+    """The mean over subsets of at most half of the images; "details" has their deviation."""
+    import torch
+    from torch_fidelity.metric_kid import (
+        KEY_METRIC_KID_MEAN,
+        KEY_METRIC_KID_STD,
+        kernel_poly,
+        kid_features_to_metric,
+    )
+
+    features = material.features
+    subset = min(LARGEST_SUBSET, len(features["test"]) // 2)
+
+    @cache
+    def over_subsets(name: str) -> dict[str, float]:
+        return kid_features_to_metric(
+            torch.from_numpy(features[name]),
+            torch.from_numpy(features["test"]),
+            kid_subsets=SUBSETS,
+            kid_subset_size=subset,
+            rng_seed=derive(seed, "evaluation", "kid") % 2**32,
+            verbose=False,
+        )
+
+    def kernel(first: str, second: str) -> np.ndarray:
+        return kernel_poly(features[first].astype(float), features[second].astype(float))
+
+    within = {name: kernel(name, name) for name in features}
+
+    def statistic(name: str) -> Statistic:
+        across = kernel("test", name)
+
+        def mmd(test: np.ndarray, other: np.ndarray) -> float:
+            """The unbiased squared maximum mean discrepancy (Gretton 2012, eq. 3)."""
+            first, second = test.astype(float), other.astype(float)
+            between = first @ across @ second / (first.sum() * second.sum())
+            return _mean(within["test"], first) + _mean(within[name], second) - 2 * between
+
+        return mmd
+
+    result = against_floor(
+        lambda name: over_subsets(name)[KEY_METRIC_KID_MEAN],
+        statistic,
+        what="Kernel Inception distance",
+        seed=seed,
+        material=material,
+        figure=figure,
+    )
+    result["details"] |= {
+        "subsets": SUBSETS,
+        "subset_size": subset,
+        "deviation_over_subsets": over_subsets("synthetic")[KEY_METRIC_KID_STD],
+        "floor_deviation_over_subsets": over_subsets("train")[KEY_METRIC_KID_STD],
+    }
+    return result
+
+
+def _mean(kernel: np.ndarray, chosen: np.ndarray) -> float:
+    """The mean kernel value over all pairs of two different chosen images."""
+    n = chosen.sum()
+    return (chosen @ kernel @ chosen - chosen @ kernel.diagonal()) / (n * (n - 1))

@@ -1,0 +1,152 @@
+"""Classifier two-sample test (Lopez-Paz and Oquab 2017): can a small CNN tell real from synthetic?
+
+The value is the area under the ROC curve on images it was not trained on: 0.5 if it cannot.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from synthcohort.config import Evaluation
+from synthcohort.device import Hardware
+from synthcohort.evaluation.figures import draw_roc
+from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.resampling import bootstrap_weights, percentile_interval
+from synthcohort.seeds import derive
+
+EXTRACTOR = None
+SHOWN = 8
+
+
+def measure(
+    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
+) -> dict:
+    """Synthetic images against real test images; the floor is real train against real test.
+
+    "details" names the synthetic images that are told most surely and those most taken for real.
+    """
+    sets = material.sets
+    result, synthetic, curves = told_apart(settings, seed, material, "synthetic", hardware)
+    floor, _, floor_curves = told_apart(settings, seed, material, "train", hardware)
+    order = np.argsort(-synthetic, kind="stable")
+    surest, mistaken = order[:SHOWN], order[::-1][:SHOWN]
+
+    def named(images: np.ndarray) -> list[dict]:
+        return [
+            {
+                "row": int(sets["synthetic"].rows[i]),
+                "label": material.label_names[sets["synthetic"].classes[i]],
+                "probability": round(float(synthetic[i]), 4),
+            }
+            for i in images
+        ]
+
+    draw_roc(
+        figure,
+        {"synthetic": curves, "floor": floor_curves},
+        {
+            "synthetic": f"synthetic and real test: AUC {_worded(result)}",
+            "floor": f"floor, real train and test: AUC {_worded(floor)}",
+        },
+        sets["synthetic"].images[surest],
+        sets["synthetic"].images[mistaken],
+    )
+    return {
+        "extractor": "small CNN trained for this test alone",
+        "layer": None,
+        "value": result["value"],
+        "interval": result["interval"],
+        "interval_method": "bootstrap over patients (real) and images (synthetic), percentiles; "
+        "neither the classifiers nor the generative model are trained again",
+        "floor": {"value": floor["value"], "interval": floor["interval"]},
+        "details": {
+            "accuracy": result["accuracy"],
+            "floor_accuracy": floor["accuracy"],
+            "folds": result["folds"],
+            "told_most_surely": named(surest),
+            "most_taken_for_real": named(mistaken),
+        },
+    }
+
+
+def told_apart(
+    settings: Evaluation, seed: int, material: Material, name: str, hardware: Hardware
+) -> tuple[dict, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+    """Cross-validation by patient of a classifier of the set `name` (class 1) against test.
+
+    Returns the AUC over pairs of one fold ("value", "interval"), "accuracy" and "folds"; the
+    probability of class 1 that each image of `name` got when held out, N float64; and the ROC
+    curves (false and true positive rates), one a fold.
+    """
+    import torch
+    from sklearn.metrics import roc_curve
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    from synthcohort.evaluation.classifier import fresh, train
+    from synthcohort.models.pixels import to_model
+
+    seed = derive(seed, "evaluation", "real_or_synthetic", name)
+    parts = material.sets["test"], material.sets[name]
+    images = np.concatenate([part.images for part in parts])
+    patients = np.concatenate([part.patients for part in parts])
+    target = np.repeat([0, 1], [len(part.images) for part in parts])
+    folds = min(settings.folds, *(len(set(part.patients)) for part in parts))
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed % 2**32)
+    probability, fold = np.empty(len(target)), np.empty(len(target), dtype=int)
+    curves = []
+    for i, (learned, held_out) in enumerate(splitter.split(target, target, patients)):
+        network = fresh(images.shape[1], images.shape[2:], 2, derive(seed, i, "weights"))
+        train(
+            network,
+            lambda numbers, _, learned=learned: (
+                images[learned[numbers]],
+                target[learned[numbers]],
+            ),
+            len(learned),
+            images=settings.classifier_images,
+            seed=derive(seed, i, "images"),
+            hardware=hardware,
+            what=f"Real or {name}, fold {i + 1} of {folds}",
+        )
+        with torch.inference_mode():
+            logits = network(to_model(images[held_out]).to(hardware.open())).float().cpu()
+        probability[held_out] = logits.softmax(1)[:, 1].numpy()
+        fold[held_out] = i
+        if len(set(target[held_out])) == 2:
+            curves.append(roc_curve(target[held_out], probability[held_out])[:2])
+
+    weights = bootstrap_weights(patients, derive(seed, "bootstrap"))
+    right = (probability > 0.5) == target
+    result = {
+        "value": float(area(probability, target, fold, np.ones((1, len(target))))[0]),
+        "interval": percentile_interval(area(probability, target, fold, weights)),
+        "accuracy": {
+            "value": float(right.mean()),
+            "interval": percentile_interval(weights @ right / weights.sum(1)),
+        },
+        "folds": folds,
+    }
+    return result, probability[target == 1], curves
+
+
+def area(
+    score: np.ndarray, target: np.ndarray, fold: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """The area under the ROC curve by pairs, for each row of `weights` (draws×N).
+
+    Scores of two folds come from two classifiers, so only pairs within a fold are compared.
+    """
+    won, pairs = np.zeros(len(weights)), np.zeros(len(weights))
+    for i in np.unique(fold):
+        negative, positive = (np.flatnonzero((fold == i) & (target == c)) for c in (0, 1))
+        difference = score[positive] - score[negative][:, None]
+        wins = (difference > 0) + 0.5 * (difference == 0)
+        below, above = weights[:, negative].astype(float), weights[:, positive].astype(float)
+        won += ((below @ wins) * above).sum(1)
+        pairs += below.sum(1) * above.sum(1)
+    return won / np.where(pairs > 0, pairs, np.nan)
+
+
+def _worded(found: dict) -> str:
+    low, high = found["interval"]
+    return f"{found['value']:.2f} [{low:.2f}, {high:.2f}]"

@@ -1,0 +1,143 @@
+"""The three sets every metric compares: real train, real test and synthetic images, N of each.
+
+Their labels are distributed alike, as in the test images, and the real sets are made of whole
+patients, so that a distance and its floor differ in nothing but where the images come from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from synthcohort import shards
+from synthcohort.cohort import Cohort, open_cohort
+from synthcohort.config import Evaluation
+from synthcohort.errors import UserError
+from synthcohort.files import read_json, write_json
+from synthcohort.seeds import derive
+from synthcohort.tracking.journal import Journal
+
+NAMES = ("train", "test", "synthetic")
+LEAST_PATIENTS = 4
+
+
+@dataclass(frozen=True)
+class Set:
+    """The images of one origin."""
+
+    images: np.ndarray
+    """N×C×H×W uint8 or uint16."""
+    classes: np.ndarray
+    """N int64 class numbers of the cohort."""
+    patients: np.ndarray
+    """N patient ids; every synthetic image is its own patient."""
+    rows: np.ndarray
+    """N int64: rows of the manifest, or of the samples one after the other."""
+
+
+def choose(
+    settings: Evaluation,
+    *,
+    seed: int,
+    cohort: Path,
+    split: Path,
+    samples: Sequence[Path],
+    out: Path,
+    journal: Journal,
+) -> None:
+    """Write which images are compared: {"train": rows, "test": rows, "synthetic": rows}.
+
+    Test is all test images, or `settings.images` of them by whole patients; train and synthetic
+    have as many of each label. A label of which nothing was sampled takes no part. "left_out" is
+    how many test images are not compared.
+
+    Raises:
+        UserError: too few samples of a label, or too few patients for an interval.
+    """
+    data, sampled = open_cohort(cohort, split), shards.describe(samples)
+    classes, made = data.classes, _classes(sampled, data, samples)
+    order = _shuffled(data, seed)
+    real = {name: order(data.of(name)) for name in ("train", "test")}
+    test = real["test"][np.isin(classes[real["test"]], made)][: settings.images]
+    in_test, in_train, there = (
+        np.bincount(of, minlength=len(data.label_names))
+        for of in (classes[test], classes[real["train"]], made)
+    )
+    wanted = np.minimum(in_test, in_train)
+    for label, (need, have) in enumerate(zip(wanted, there, strict=True)):
+        if have < need:
+            raise UserError(
+                f"{samples[0].parent}: {have} synthetic images of label "
+                f"{data.label_names[label]!r}, but {need} are needed to compare as many as there "
+                "are real test images; raise sampling.images or lower evaluation.images"
+            )
+
+    def first(rows: np.ndarray, of: np.ndarray) -> list[int]:
+        parts = [rows[of == label][:count] for label, count in enumerate(wanted)]
+        return sorted(map(int, np.concatenate(parts)))
+
+    chosen = {name: first(rows, classes[rows]) for name, rows in real.items()}
+    by_index = np.argsort(sampled.index, kind="stable")
+    chosen["synthetic"] = first(by_index, made[by_index])
+    for name in real:
+        patients = len(set(data.patients[chosen[name]]))
+        if patients < LEAST_PATIENTS:
+            raise UserError(
+                f"{split}: {patients} patients of {name} can be compared, but an interval over "
+                f"patients needs at least {LEAST_PATIENTS}; raise evaluation.images, or give "
+                f"{name} more patients (split.fractions)"
+            )
+    left_out = len(real["test"]) - len(chosen["test"])
+    write_json(out, chosen | {"left_out": left_out, "seed": seed})
+    journal.result(images_compared=len(chosen["test"]), test_images_left_out=left_out)
+
+
+def open_sets(
+    sets: Path, *, cohort: Path, split: Path, samples: Sequence[Path]
+) -> tuple[dict[str, Set], list[str]]:
+    """The chosen images by name ("train", "test", "synthetic"), and the cohort's label names."""
+    data, rows = open_cohort(cohort, split), read_json(sets)
+    opened = {
+        name: Set(
+            images=np.asarray(data.images[rows[name]]),
+            classes=data.classes[rows[name]],
+            patients=data.patients[rows[name]],
+            rows=np.array(rows[name]),
+        )
+        for name in ("train", "test")
+    }
+    sampled, take = shards.describe(samples), np.array(rows["synthetic"])
+    images = np.empty((len(take), *sampled.shape), sampled.dtype)
+    start = 0
+    for block in shards.pixels(samples):
+        here = (take >= start) & (take < start + len(block))
+        images[here] = block[take[here] - start]
+        start += len(block)
+    opened["synthetic"] = Set(
+        images=images,
+        classes=_classes(sampled, data, samples)[take],
+        patients=np.array([f"synthetic {row}" for row in take]),
+        rows=take,
+    )
+    return opened, data.label_names
+
+
+def _shuffled(data: Cohort, seed: int):
+    """A function that puts rows in an order in which patients are shuffled but stay together."""
+    names, number = np.unique(data.patients, return_inverse=True)
+    random = np.random.default_rng(derive(seed, "evaluation", "sets"))
+    turn = random.permutation(len(names))[number]
+    return lambda rows: rows[np.argsort(turn[rows], kind="stable")]
+
+
+def _classes(sampled: shards.Samples, data: Cohort, samples: Sequence[Path]) -> np.ndarray:
+    """N int64: the samples' labels as class numbers of the cohort."""
+    unknown = sorted(set(sampled.label_names) - set(data.label_names))
+    if unknown:
+        raise UserError(
+            f"{samples[0]}: the cohort has no label {unknown[0]!r}; these samples were made for "
+            "another cohort, so delete the samples folder and sample again"
+        )
+    number = np.array([data.label_names.index(name) for name in sampled.label_names])
+    return number[sampled.labels]

@@ -1,0 +1,240 @@
+"""The dataset card: README.md with the Hugging Face hub's YAML front matter."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from synthcohort import __version__, shards, summary
+from synthcohort.config import Config
+from synthcohort.export.imagefolder import FOLDERS
+
+SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
+SAMPLERS = {"ddpm": "DDPM", "ddim": "DDIM", "dpm-solver++": "DPM-Solver++"}
+PREDICTIONS = {"epsilon": "the noise (epsilon)", "v_prediction": "v"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the card tells beside the settings."""
+
+    system: Config
+    samples: shards.Samples
+    split: np.ndarray
+    """N texts, "train", "val" or "test"."""
+    parameters: Mapping[str, int]
+    """Of the networks "autoencoder" and "diffusion"."""
+    results: Sequence[summary.Row]
+    audit: Mapping[str, Any]
+    figures: Mapping[str, str]
+    """File (relative to the card) → caption."""
+
+
+def write(path: Path, facts: Facts) -> None:
+    """Write the card."""
+    sections = (
+        _front_matter(facts),
+        _what(facts),
+        _how_to_load(facts),
+        _how_made(facts),
+        _evidence(facts),
+        _privacy(facts),
+        _use(facts),
+        _citation(facts),
+    )
+    path.write_text("\n".join(sections), encoding="utf-8")
+
+
+def _front_matter(facts: Facts) -> str:
+    settings = facts.system.export
+    count = len(facts.split)
+    values = {
+        "license": settings.licence,
+        "pretty_name": settings.title,
+        "task_categories": [
+            "image-classification" if _labelled(facts) else "unconditional-image-generation"
+        ],
+        "size_categories": [next((name for top, name in SIZES if count < top), "n>1M")],
+        "tags": ["synthetic", "medical", "latent-diffusion", "synthcohort"],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [
+                    {"split": folder, "path": f"imagefolder/{folder}/**"}
+                    for part, folder in FOLDERS.items()
+                    if part in facts.split
+                ],
+            }
+        ],
+    }
+    return f"---\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}---\n"
+
+
+def _what(facts: Facts) -> str:
+    channels, height, width = facts.samples.shape
+    bits = 8 * facts.samples.dtype.itemsize
+    colour = "grey" if channels == 1 else "RGB"
+    return f"""# {facts.system.export.title}
+
+**Every image in this dataset is synthetic**, and no real image is part of it. There are
+{len(facts.split)} {colour} images of {height}×{width} pixels with {bits} bits, drawn from a latent
+diffusion model that was trained on a cohort of real images (system `{facts.system.name}`). The
+splits are random within each label.
+
+{_counts(facts)}
+
+{_figure(facts, "samples.png")}"""
+
+
+def _counts(facts: Facts) -> str:
+    parts = [part for part in FOLDERS if part in facts.split]
+    lines = [
+        "| Class | Label | " + " | ".join(FOLDERS[part] for part in parts) + " |",
+        "|---:|---" + "|---:" * len(parts) + "|",
+    ]
+    for number, name in enumerate(facts.samples.label_names):
+        of_label = facts.split[facts.samples.labels == number]
+        counts = [str(np.sum(of_label == part)) for part in parts]
+        label = (name or "(none)").replace("|", "\\|")
+        lines.append(f"| {number} | {label} | {' | '.join(counts)} |")
+    return "\n".join(lines)
+
+
+def _how_to_load(facts: Facts) -> str:
+    name = facts.system.name
+    columns = ["`index` (the running number within its label)", "`seed` (of its noise)"]
+    if _labelled(facts):
+        columns = ["`label` (name)", "`class` (number, as in the table above)", *columns]
+    sixteen = (
+        "\n- The pixels are uint16, where MedMNIST's own files are uint8."
+        if facts.samples.dtype == np.uint16
+        else ""
+    )
+    return f"""## How to load it
+
+```python
+from datasets import load_dataset  # the PNG files, from this folder
+dataset = load_dataset("path/to/this/folder")
+image = dataset["train"][0]["image"]
+```
+
+```python
+import numpy as np  # the same images in MedMNIST's layout
+arrays = np.load("{name}.npz")
+images, labels = arrays["train_images"], arrays["train_labels"]
+```
+
+- `imagefolder/<split>/metadata.csv` has for every PNG file: {", ".join(columns)}.
+- `{name}.npz` has the keys train, val and test with `_images` and `_labels`; its labels are class
+  numbers.{sixteen}
+- `sha256sum -c SHA256SUMS` checks all files.
+"""
+
+
+def _how_made(facts: Facts) -> str:
+    system, sampling = facts.system, facts.system.sampling
+    diffusion, autoencoder = system.diffusion, system.autoencoder
+    guidance = (
+        f"classifier-free guidance of scale {sampling.guidance:g}"
+        if sampling.guidance != 1
+        else "no guidance"
+    )
+    parameters = {name: f"{count:,} parameters" for name, count in facts.parameters.items()}
+    lines = {
+        "Real images": f"{facts.audit['gates'][0]['n']['train']} train images (source: "
+        f"`{system.source.kind}`); the patients of the other splits took no part in any training",
+        "Autoencoder": f"{parameters['autoencoder']}, {autoencoder.latent_channels} latent "
+        f"channels, {autoencoder.images:,} images seen in training",
+        "Denoiser": f"U-Net of {parameters['diffusion']}, {diffusion.images:,} images seen in "
+        "training",
+        "Diffusion": f"{diffusion.schedule.replace('_', '-')} noise schedule, {diffusion.steps} "
+        f"steps, the network predicts {PREDICTIONS[diffusion.prediction]}",
+        "Sampling": f"{SAMPLERS[sampling.sampler]}, {sampling.steps} steps, {guidance}, seed "
+        f"{system.seed}",
+        "Software": f"synthcohort {__version__}",
+    }
+    table = "".join(f"| {what} | {how} |\n" for what, how in lines.items())
+    return f"""## How it was made
+
+| What | How |
+|---|---|
+{table}
+Images seen count every image each time.
+"""
+
+
+def _evidence(facts: Facts) -> str:
+    return f"""## How like the real images it is
+
+The floor is the same figure for real images against other real images (train patients against
+test patients): what a perfect synthetic dataset would reach.
+
+{summary.markdown(facts.results)}
+`results.json` has the same with the details needed to compare it.
+
+{_figure(facts, "embedding.png")}"""
+
+
+def _privacy(facts: Facts) -> str:
+    gate = facts.audit["gates"][0]
+    percent = {
+        "value": gate["value"],
+        "low": gate["interval"][0],
+        "high": gate["interval"][1],
+        "floor": gate["floor"]["value"],
+        "threshold": gate["threshold"],
+        "quantile": gate["quantile"],
+    }
+    percent = {name: f"{100 * value:.3g} %" for name, value in percent.items()}
+    return f"""## Privacy audit
+
+A synthetic image counts as memorised when it lies as near to a train image as the nearest
+{percent["quantile"]} of the real test images do. That holds for **{percent["value"]}** of the
+synthetic images (95 % interval {percent["low"]} to {percent["high"]}). Among real test images, with
+the limit set by other patients, it is {percent["floor"]}; the export was allowed up to
+{percent["threshold"]}. Distance: {facts.audit["distance"]}.
+
+What this audit cannot show: that no single image repeats a patient; copies that are shifted,
+mirrored, or repeat only a part of an image; and whether somebody who holds an image can find out
+that it was used for training (membership inference). It is no proof of anonymity in the sense of
+any law.
+
+{_figure(facts, "distances.png")}"""
+
+
+def _use(facts: Facts) -> str:
+    return f"""## Intended use and limits
+
+For developing and teaching methods of image analysis, for testing software, and for planning
+studies. **Not for diagnosis, nor for any decision about a patient; not for conclusions about the
+frequency or appearance of disease.** The images show what the model has learnt from one cohort,
+with that cohort's biases and with errors of its own; rare findings may be missing, wrong or
+invented, and a label says what the model was asked for, not what an expert has seen. Results that
+matter have to be confirmed on real images.
+
+Licence of this dataset: {facts.system.export.licence}.
+"""
+
+
+def _citation(facts: Facts) -> str:
+    return f"""## Citation
+
+```bibtex
+@misc{{{facts.system.name},
+  title = {{{facts.system.export.title}}},
+  note  = {{Synthetic dataset, made with synthcohort {__version__}, seed {facts.system.seed}}}
+}}
+```
+"""
+
+
+def _figure(facts: Facts, name: str) -> str:
+    caption = facts.figures[f"figures/{name}"]
+    return f"![{caption}](figures/{name})\n\n*{caption}*\n"
+
+
+def _labelled(facts: Facts) -> bool:
+    return facts.samples.label_names != [""]

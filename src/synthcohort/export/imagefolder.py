@@ -1,0 +1,88 @@
+"""PNG files with metadata.csv, in the Hugging Face imagefolder layout.
+
+    train/<label>/000000.png    validation/…    test/…
+    train/metadata.csv          file_name, label, class, index, seed
+
+Without labels the images lie in train/ itself. Label folders serve torchvision's ImageFolder as
+well; Hugging Face reads the labels from metadata.csv.
+"""
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from synthcohort import shards
+from synthcohort.errors import UserError
+from synthcohort.progress import progress
+
+FOLDERS = {"train": "train", "val": "validation", "test": "test"}
+
+
+def write(
+    folder: Path, samples: Sequence[Path], sampled: shards.Samples, split: np.ndarray
+) -> None:
+    """Write the images of the shards `samples` into `folder`, by `split` (N texts, see `assign`).
+
+    Grey images become 8-bit or 16-bit PNG, RGB ones 8-bit. A split without images gets no folder.
+
+    Raises:
+        UserError: RGB images of 16 bits, which no common PNG reader keeps.
+    """
+    if sampled.shape[0] == 3 and sampled.dtype == np.uint16:
+        raise UserError(
+            "the images have three channels of 16 bits, for which there is no common PNG reader; "
+            "set prepare.depth to 8"
+        )
+    labelled = sampled.label_names != [""]
+    folders = label_folders(sampled.label_names) if labelled else [""]
+    names = [
+        f"{folders[label]}/{index:06d}.png".lstrip("/")
+        for label, index in zip(sampled.labels, sampled.index, strict=True)
+    ]
+    for part in np.unique(split):
+        rows = np.flatnonzero(split == part)
+        for label in np.unique(sampled.labels[rows]):
+            (folder / FOLDERS[part] / folders[label]).mkdir(parents=True)
+        _write_metadata(folder / FOLDERS[part] / "metadata.csv", sampled, names, rows)
+    row = 0
+    with progress("PNG files", len(names)) as bar:
+        for images in shards.pixels(samples):
+            for image in images:
+                _write_png(folder / FOLDERS[split[row]] / names[row], image)
+                row += 1
+            bar.update(len(images))
+
+
+def label_folders(names: Sequence[str]) -> list[str]:
+    """A folder name for each label: the label where it makes a safe and unique folder name.
+
+    Other characters than letters, digits, ".", "-" and "_" become "_"; should two labels then
+    differ in nothing but case, every folder gets its class number in front.
+    """
+    safe = [re.sub(r"[^\w.-]", "_", name).lstrip(".") or "_" for name in names]
+    if len({name.casefold() for name in safe}) == len(safe):
+        return safe
+    return [f"{number}-{name}" for number, name in enumerate(safe)]
+
+
+def _write_metadata(
+    path: Path, sampled: shards.Samples, names: list[str], rows: np.ndarray
+) -> None:
+    labelled = sampled.label_names != [""]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["file_name", *(["label", "class"] if labelled else []), "index", "seed"])
+        for i in sorted(rows, key=lambda i: names[i]):
+            label = sampled.labels[i]
+            about = [sampled.label_names[label], label] if labelled else []
+            writer.writerow([names[i], *about, sampled.index[i], sampled.seeds[i]])
+
+
+def _write_png(path: Path, image: np.ndarray) -> None:
+    from PIL import Image
+
+    pixels = image[0] if len(image) == 1 else np.ascontiguousarray(np.moveaxis(image, 0, -1))
+    Image.fromarray(pixels).save(path)

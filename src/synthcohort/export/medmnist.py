@@ -1,0 +1,66 @@
+"""One npz in MedMNIST's layout: {train,val,test}_{images,labels} (Yang 2023)."""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from synthcohort import shards
+from synthcohort.progress import progress
+
+SPLITS = ("train", "val", "test")
+# Zip entries carry a date; a fixed one (the earliest there can be) keeps the bytes the same.
+DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def write(path: Path, samples: Sequence[Path], sampled: shards.Samples, split: np.ndarray) -> None:
+    """Write the images of the shards `samples` to `path`, by `split` (N texts, see `assign`).
+
+    Images are n×H×W (grey) or n×H×W×3 (RGB) in the samples' dtype, labels n×1 class numbers,
+    uint8 where they fit. The shards are read once a split, so that only one is in memory.
+    """
+    channels, height, width = sampled.shape
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    small = np.min_scalar_type(len(sampled.label_names) - 1) == np.uint8
+    labels = sampled.labels.astype(np.uint8 if small else np.int64)[:, None]
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        progress("MedMNIST file", len(split)) as bar,
+    ):
+        for part in SPLITS:
+            chosen = split == part
+            blocks = _chosen(samples, chosen)
+            _write_array(
+                archive, f"{part}_images", (chosen.sum(), *shape), sampled.dtype, blocks, bar
+            )
+            _write_array(
+                archive, f"{part}_labels", (chosen.sum(), 1), labels.dtype, [labels[chosen]]
+            )
+
+
+def _chosen(samples: Sequence[Path], chosen: np.ndarray) -> Iterator[np.ndarray]:
+    """The chosen images of one shard after the other, channels last."""
+    row = 0
+    for images in shards.pixels(samples):
+        block = images[chosen[row : row + len(images)]]
+        row += len(images)
+        yield block[:, 0] if block.shape[1] == 1 else np.moveaxis(block, 1, -1)
+
+
+def _write_array(archive, name, shape, dtype, blocks, bar=None) -> None:
+    """One array of the archive, as np.savez would store it, from blocks along the first axis."""
+    entry = zipfile.ZipInfo(f"{name}.npy", DATE)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": tuple(map(int, shape)),
+    }
+    with archive.open(entry, "w", force_zip64=True) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block).tobytes())
+            if bar is not None:
+                bar.update(len(block))

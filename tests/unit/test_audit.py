@@ -1,0 +1,275 @@
+"""The audit finds copies of train images and lets through what held-out patients look like."""
+
+import csv
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from synthcohort import config
+from synthcohort.audit import audit
+from synthcohort.audit import neighbours as core
+from synthcohort.audit.gate import require_passed
+from synthcohort.cohort import MANIFEST_COLUMNS
+from synthcohort.device import Hardware
+from synthcohort.errors import UserError
+from synthcohort.tracking.journal import Journal
+
+N, PATIENTS, SIDE = 240, 120, 16
+
+
+class Blurring(torch.nn.Module):
+    """An autoencoder that loses what is finer than 2×2 pixels."""
+
+    def encode(self, x):
+        mean = torch.nn.functional.avg_pool2d(x, 2)
+        return SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: mean))
+
+    def decode(self, z):
+        return SimpleNamespace(sample=torch.nn.functional.interpolate(z, scale_factor=2))
+
+
+def pictures(count, seed, channels=1):
+    """Smooth random pictures with some noise, n×C×16×16 uint8."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.uniform(40, 215, (count, channels, 4, 4))
+    fine = coarse.repeat(4, 2).repeat(4, 3) + rng.normal(0, 8, (count, channels, SIDE, SIDE))
+    return fine.clip(0, 255).astype(np.uint8)
+
+
+def decoded(images):
+    from synthcohort.models.pixels import from_model, to_model
+
+    model = Blurring()
+    return from_model(
+        model.decode(model.encode(to_model(images)).latent_dist.mode()).sample, "uint8"
+    )
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A cohort of 120 patients with two images each, split and encoded."""
+    monkeypatch.setattr("synthcohort.models.load_autoencoder", lambda path: Blurring())
+    cohort = tmp_path / "cohort"
+    cohort.mkdir()
+    images = pictures(N, seed=1)
+    np.save(cohort / "images.npy", images)
+    with (cohort / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, MANIFEST_COLUMNS, restval="")
+        writer.writeheader()
+        for i in range(N):
+            writer.writerow({"image_id": f"i{i}", "patient_id": f"p{i // 2}", "label": "ab"[i % 2]})
+    with (cohort / "split.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image_id", "patient_id", "split"])
+        for i in range(N):
+            part = "test" if i // 2 % 3 == 0 else "train"
+            writer.writerow([f"i{i}", f"p{i // 2}", part])
+    from synthcohort.models.pixels import to_model
+
+    np.save(tmp_path / "mean.npy", Blurring().encode(to_model(images)).latent_dist.mode().numpy())
+    train = [i for i in range(N) if i // 2 % 3 != 0]
+    return SimpleNamespace(root=tmp_path, images=images, train=train)
+
+
+def shard(path, images, names=("a", "b")):
+    labels = np.arange(len(images)) % len(names)
+    np.savez(
+        path,
+        images=images,
+        labels=labels.astype(np.int64),
+        label_names=np.array(names),
+        index=np.arange(len(images)) // len(names),
+        seeds=np.arange(len(images)),
+    )
+    return path
+
+
+def run(study, samples, out="audit.json", **settings):
+    root = study.root
+    audit(
+        config.Audit(**settings),
+        seed=3,
+        cohort=root / "cohort",
+        split=root / "cohort" / "split.csv",
+        latents=root,
+        autoencoder=root,
+        samples=samples,
+        out=root / out,
+        pairs=root / "pairs.png",
+        distances=root / "distances.png",
+        hardware=Hardware(),
+        journal=Journal(None, "audit", {}),
+    )
+    return json.loads((root / out).read_text())
+
+
+def test_samples_of_the_same_kind_pass(study):
+    samples = [
+        shard(study.root / "shard-00000.npz", decoded(pictures(300, seed=2))),
+        shard(study.root / "shard-00001.npz", decoded(pictures(100, seed=4))),
+    ]
+    result = run(study, samples)
+    (gate,) = result["gates"]
+    assert result["passed"]
+    assert gate["value"] < 0.05
+    assert gate["interval"][0] <= gate["value"] <= gate["interval"][1]
+    assert gate["n"] == {"train": 160, "test": 80, "synthetic": 400}
+    (nearer,) = result["measures"]
+    assert 0.35 < nearer["value"] < 0.65, "neither train nor test is nearer to such samples"
+    assert require_passed(study.root / "audit.json", samples) == result
+
+
+@pytest.mark.parametrize("through_decoder", [False, True])
+def test_planted_copies_are_found_and_refused(study, through_decoder):
+    images = decoded(pictures(200, seed=2))
+    planted = range(0, 200, 10)
+    copies = study.images[study.train[:20]]
+    images[planted] = decoded(copies) if through_decoder else copies
+    samples = [
+        shard(study.root / "shard-00000.npz", images[:90]),
+        shard(study.root / "shard-00001.npz", images[90:]),
+    ]
+    result = run(study, samples)
+    assert not result["passed"]
+    assert result["gates"][0]["value"] >= 0.1
+    first = result["memorised"][:20]
+    assert {entry["train_image"] for entry in first} == {f"i{i}" for i in study.train[:20]}
+    assert max(entry["distance"] for entry in first) < 1e-6
+    with pytest.raises(UserError) as refused:
+        require_passed(study.root / "audit.json", samples)
+    message = str(refused.value)
+    assert "memorised_share is 0.1" in message
+    assert "allowed are 0.05" in message
+    assert message.count("train image i") == 10, "the first ten are named"
+    assert "audit.json" in message and "audit.memorised_share" in message
+
+
+def test_nearness_to_train_shows_when_samples_are_noisy_copies(study):
+    rng = np.random.default_rng(0)
+    copies = study.images[rng.choice(study.train, 200)].astype(float)
+    noisy = (copies + rng.normal(0, 25, copies.shape)).clip(0, 255).astype(np.uint8)
+    result = run(study, [shard(study.root / "shard-00000.npz", noisy)])
+    (nearer,) = result["measures"]
+    assert nearer["interval"][0] > 0.5
+
+
+def test_the_same_again_whatever_the_shards(study):
+    images = decoded(pictures(60, seed=2))
+    whole = run(study, [shard(study.root / "shard-00000.npz", images)], "a.json")
+    figures = [(study.root / name).read_bytes() for name in ("pairs.png", "distances.png")]
+    again = run(study, [study.root / "shard-00000.npz"], "b.json")
+    assert again == whole
+    assert figures == [(study.root / name).read_bytes() for name in ("pairs.png", "distances.png")]
+    halves = [
+        shard(study.root / "half-0.npz", images[:30]),
+        shard(study.root / "half-1.npz", images[30:]),
+    ]
+    assert run(study, halves, "c.json")["gates"] == whole["gates"]
+
+
+def test_an_audit_of_other_samples_is_no_audit(study):
+    samples = [shard(study.root / "shard-00000.npz", decoded(pictures(60, seed=2)))]
+    run(study, samples)
+    shard(samples[0], decoded(pictures(60, seed=5)))
+    with pytest.raises(UserError, match="other samples"):
+        require_passed(study.root / "audit.json", samples)
+
+
+def test_figures_can_be_opened(study):
+    run(study, [shard(study.root / "shard-00000.npz", decoded(pictures(5, seed=2)))], pairs=5)
+    for name in ("pairs.png", "distances.png"):
+        with Image.open(study.root / name) as image:
+            assert image.width > 900
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda root: np.save(root / "mean.npy", np.zeros((3, 1, 8, 8), "f4")), "3 latents"),
+        (lambda root: shard(root / "s.npz", np.zeros((4, 1, 8, 8), "u1")), "images of"),
+        (lambda root: (root / "s.npz").write_bytes(b"PK\x03\x04 cut"), "not a readable shard"),
+        (lambda root: np.savez(root / "s.npz", images=np.zeros(3)), "labels"),
+    ],
+)
+def test_inputs_that_do_not_belong_together(study, spoil, told):
+    path = shard(study.root / "s.npz", decoded(pictures(4, seed=2)))
+    spoil(study.root)
+    with pytest.raises(UserError, match=told):
+        run(study, [path])
+    assert not (study.root / "audit.json").exists()
+
+
+def test_shards_of_two_runs(study):
+    images = decoded(pictures(4, seed=2))
+    samples = [
+        shard(study.root / "a.npz", images),
+        shard(study.root / "b.npz", images, ("a", "c")),
+    ]
+    with pytest.raises(UserError, match="different runs"):
+        run(study, samples)
+    with pytest.raises(UserError, match="sampling stage"):
+        run(study, [])
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 8), st.integers(0, 2**32 - 1))
+def test_nearest_is_what_comparing_all_pairs_gives(queries, references, width, seed):
+    rng = np.random.default_rng(seed)
+    q = rng.normal(size=(queries, width)).astype("f4")
+    r = rng.normal(size=(references, width)).astype("f4")
+    distance, place = core.nearest(q, r, Hardware())
+    every = np.sqrt(((q[:, None].astype(float) - r[None]) ** 2).mean(2))
+    np.testing.assert_allclose(distance, every.min(1), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(every[np.arange(queries), place], distance)
+
+
+def test_nearest_over_many_blocks(monkeypatch):
+    monkeypatch.setattr(core, "BLOCK", 7)
+    rng = np.random.default_rng(0)
+    q, r = rng.normal(size=(30, 5)).astype("f4"), rng.normal(size=(50, 5)).astype("f4")
+    among = np.arange(10, 50, 3)
+    distance, place = core.nearest(q, r, Hardware(), among=among)
+    every = np.sqrt(((q[:, None] - r[None, among]) ** 2).mean(2))
+    np.testing.assert_array_equal(place, among[every.argmin(1)])
+    np.testing.assert_allclose(distance, every.min(1), rtol=1e-5)
+
+
+def test_held_out_floor_is_about_the_quantile():
+    rng = np.random.default_rng(0)
+    distance = rng.normal(10, 1, 4000)
+    found = core.held_out(distance, np.arange(4000) // 4, 0.05, seed=1)
+    assert 0.035 < found.mean() < 0.065
+
+
+def test_exact_copies_count_where_the_limit_is_zero():
+    found, limit = core.memorised(np.array([0.0, 1.0]), np.array([0.0] * 5 + [2.0] * 5), 0.1)
+    assert limit == 0
+    assert found.tolist() == [True, False]
+
+
+def test_patients_are_drawn_whole():
+    patients = np.arange(40) // 4
+    drawn = core.draw_patients(np.arange(40), patients, 12, seed=5)
+    assert len(drawn) == 12
+    assert len(set(patients[drawn])) == 3
+
+
+def test_share_and_its_interval():
+    # Wilson's formula by hand for 5 of 100.
+    z, p, n = 1.959964, 0.05, 100
+    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    result = core.share(np.arange(100) < 5)
+    assert result["value"] == 0.05
+    np.testing.assert_allclose(result["interval"], [middle - half, middle + half], rtol=1e-5)
+
+
+def test_no_work_files_are_left(study):
+    run(study, [shard(study.root / "shard-00000.npz", decoded(pictures(5, seed=2)))])
+    assert not [path for path in Path(study.root).iterdir() if path.name.startswith(".")]

@@ -1,0 +1,82 @@
+rule sets:
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+        samples=SHARDS,
+    output:
+        f"{RESULTS}/evaluation/sets.json",
+    log:
+        f"{LOGS}/sets.log",
+    params:
+        settings=as_json(SYSTEM.evaluation),
+    shell:
+        "synthcohort sets --settings {params.settings:q} --seed {SYSTEM.seed}"
+        " --cohort {RESULTS}/cohort --split {input.split} --samples {input.samples} --out {output}"
+        " --journal {RESULTS}/journal/sets.jsonl 2>&1 | tee {log}"
+
+
+rule classifier:
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+    output:
+        directory(f"{RESULTS}/evaluation/classifier"),
+    log:
+        f"{LOGS}/classifier.log",
+    params:
+        settings=as_json(SYSTEM.evaluation),
+    shell:
+        "synthcohort classifier --settings {params.settings:q} --seed {SYSTEM.seed}"
+        " --cohort {RESULTS}/cohort --split {input.split} --out {output} --threads {threads}"
+        " --journal {RESULTS}/journal/classifier.jsonl 2>&1 | tee {log}"
+
+
+rule features:
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+        samples=SHARDS,
+        sets=rules.sets.output,
+        models=lambda wildcards: EXTRACTOR_MODELS[wildcards.extractor].values(),
+    output:
+        f"{RESULTS}/evaluation/features-{{extractor}}.npz",
+    log:
+        f"{LOGS}/features-{{extractor}}.log",
+    params:
+        settings=as_json(SYSTEM.evaluation),
+        models=lambda wildcards: " ".join(
+            f"--{name} {path}" for name, path in EXTRACTOR_MODELS[wildcards.extractor].items()
+        ),
+    shell:
+        "synthcohort features --extractor {wildcards.extractor} --settings {params.settings:q}"
+        " --seed {SYSTEM.seed} --cohort {RESULTS}/cohort --split {input.split}"
+        " --samples {input.samples} --sets {input.sets} {params.models} --out {output}"
+        " --threads {threads}"
+        " --journal {RESULTS}/journal/features-{wildcards.extractor}.jsonl 2>&1 | tee {log}"
+
+
+rule evaluate:
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+        samples=SHARDS,
+        sets=rules.sets.output,
+        features=lambda wildcards: features_of(wildcards.metric),
+    output:
+        result=f"{RESULTS}/evaluation/{{metric}}.json",
+        figure=report(
+            f"{RESULTS}/figures/{{metric}}.png",
+            category="5 Evaluation",
+            caption="../report/{metric}.rst",
+        ),
+    log:
+        f"{LOGS}/evaluate-{{metric}}.log",
+    params:
+        settings=as_json(SYSTEM.evaluation),
+        features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
+    shell:
+        "synthcohort evaluate --metric {wildcards.metric} --settings {params.settings:q}"
+        " --seed {SYSTEM.seed} --cohort {RESULTS}/cohort --split {input.split}"
+        " --samples {input.samples} --sets {input.sets} {params.features} --out {output.result}"
+        " --figure {output.figure} --threads {threads}"
+        " --journal {RESULTS}/journal/evaluate-{wildcards.metric}.jsonl 2>&1 | tee {log}"

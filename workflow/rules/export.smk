@@ -1,0 +1,53 @@
+rule audit:
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+        autoencoder=rules.autoencoder.output.model,
+        latents=rules.encode.output.latents,
+        samples=SHARDS,
+    output:
+        audit=f"{RESULTS}/audit.json",
+        pairs=report(
+            f"{RESULTS}/figures/nearest-pairs.png",
+            category="6 Audit",
+            caption="../report/nearest-pairs.rst",
+        ),
+        distances=report(
+            f"{RESULTS}/figures/distances.png",
+            category="6 Audit",
+            caption="../report/distances.rst",
+        ),
+    log:
+        f"{LOGS}/audit.log",
+    params:
+        settings=as_json(SYSTEM.audit),
+    shell:
+        "synthcohort audit --settings {params.settings:q} --seed {SYSTEM.seed}"
+        " --cohort {RESULTS}/cohort --split {input.split} --latents {input.latents}"
+        " --autoencoder {input.autoencoder} --samples {input.samples} --out {output.audit}"
+        " --pairs {output.pairs} --distances {output.distances} --threads {threads}"
+        " --journal {RESULTS}/journal/audit.jsonl 2>&1 | tee {log}"
+
+
+rule export:
+    input:
+        samples=SHARDS,
+        audit=rules.audit.output.audit,
+        results=RESULT_FILES,
+        autoencoder=rules.autoencoder.output.model,
+        diffusion=rules.diffusion.output.model,
+        grid=rules.show_samples.output.samples,
+        embedding=f"{RESULTS}/figures/embedding.png",
+        distances=rules.audit.output.distances,
+    output:
+        directory(f"{RESULTS}/export"),
+    log:
+        f"{LOGS}/export.log",
+    params:
+        system=as_json(SYSTEM),
+    shell:
+        "synthcohort export --system {params.system:q} --samples {input.samples}"
+        " --audit {input.audit} --results {input.results} --autoencoder {input.autoencoder}"
+        " --diffusion {input.diffusion} --grid {input.grid} --embedding {input.embedding}"
+        " --distances {input.distances} --out {output}"
+        " --journal {RESULTS}/journal/export.jsonl 2>&1 | tee {log}"
