@@ -120,7 +120,7 @@ def test_a_finished_stage_that_is_run_again_is_another_attempt(tmp_path):
     assert [a.metrics[0][1] for a in (first, second)] == [1.0, 2.0]
 
 
-@settings(deadline=None, max_examples=20, derandomize=True)
+@settings(deadline=None, max_examples=12, derandomize=True)
 @given(kept=st.integers(min_value=0))
 def test_a_journal_cut_anywhere_gives_its_whole_events(tmp_path_factory, kept):
     path = tmp_path_factory.mktemp("cut") / "stage.jsonl"

@@ -363,7 +363,7 @@ def test_the_ui_wants_something_to_show(tmp_path, monkeypatch, capsys):
 UI = "import sys; from synthcohort.tracking.ui import ui; ui(int(sys.argv[1]))"
 
 
-def test_the_ui_serves_what_was_published(system):
+def test_the_ui_serves_what_was_published_and_is_a_server_itself(system):
     path = run_stage(system)
     publish([path], experiment=system, run_key="abc", config=CONFIG)
     with socket.socket() as probe:
@@ -371,7 +371,7 @@ def test_the_ui_serves_what_was_published(system):
         port = probe.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} cannot be used"):
             ui(port)
-    server = subprocess.Popen([sys.executable, "-c", UI, str(port)])
+    server = subprocess.Popen([sys.executable, "-c", UI, str(port)], stdout=subprocess.PIPE)
 
     def page(address: str) -> bytes:
         try:
@@ -384,12 +384,23 @@ def test_the_ui_serves_what_was_published(system):
         until(lambda: page("/health") == b"OK", "the server")
         assert b"<title>MLflow</title>" in page("/")
         by_name = page(f"/api/2.0/mlflow/experiments/get-by-name?experiment_name={system}")
-        assert json.loads(by_name)["experiment"]["name"] == system
+        number = json.loads(by_name)["experiment"]["experiment_id"]
         _, (child,) = runs(system)
         figure = page(
             f"/get-artifact?run_uuid={child.info.run_id}&path=autoencoder/reconstruction.png"
         )
         assert figure == b"a picture"
+
+        arguments = {"experiment": f"{system}-by-server", "run_key": "abc", "config": {"empty": ""}}
+        arguments["uri"] = f"http://127.0.0.1:{port}"
+        run_id = publish([path], artifacts=[path], **arguments)
+        before = everything()
+        assert publish([path], artifacts=[path], **arguments) == run_id
+        assert everything() == before
+        client = MlflowClient(arguments["uri"])
+        assert client.get_run(run_id).data.metrics["autoencoder/psnr"] == 20.5
+        assert [a.path for a in client.list_artifacts(run_id)] == [path.name]
     finally:
         server.terminate()
-        server.wait()
+        told = server.communicate()[0].decode()
+    assert f"  {system}: http://127.0.0.1:{port}/#/experiments/{number}/runs?" in told

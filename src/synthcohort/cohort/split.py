@@ -124,7 +124,8 @@ def _shared_out(
     for label, names in sorted(members.items()):
         sizes = np.ones(len(parts), dtype=int)
         while sizes.sum() < len(names):
-            sizes[np.argmax(len(names) * shares - sizes)] += 1
+            # Rounded, so that a tie goes to the first part and not to a rounding error.
+            sizes[np.argmax(np.round(len(names) * shares - sizes, 9))] += 1
         order = np.random.default_rng(derive(seed, "split", label)).permutation(len(names))
         for i, part in zip(order, np.repeat(parts, sizes).tolist(), strict=True):
             part_of[names[i]] = part

@@ -18,13 +18,13 @@ from synthcohort.progress import progress
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
-BATCH = 64
-LEARNING_RATE = 2e-3
+BATCH = 32
+LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.05
 
 
 class SmallCNN(nn.Module):
-    """Strided 3×3 convolutions down to about 4×4, each with GroupNorm and SiLU, then the mean.
+    """Strided 3×3 convolutions down to about 4×4, each with BatchNorm and SiLU, then the mean.
 
     Images are n×channels×H×W in [−1, 1] with H and W at least 8; `features` gives n×128, the
     network itself n×classes logits.
@@ -37,7 +37,7 @@ class SmallCNN(nn.Module):
         layers: list[nn.Module] = []
         for before, after in zip([channels, *widths], widths, strict=False):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)]
-            layers += [nn.GroupNorm(8, after), nn.SiLU()]
+            layers += [nn.BatchNorm2d(after), nn.SiLU()]
         self.trunk = nn.Sequential(*layers)
         self.head = nn.Linear(widths[-1], classes)
 
@@ -58,7 +58,7 @@ def train(
     hardware: Hardware,
     what: str = "",
 ) -> None:
-    """Train `network` in place until it has seen `images` images, learning rate down a cosine.
+    """Train `network` in place until it has seen `images` images, with a one-cycle learning rate.
 
     `draw(numbers, random)` gives the images (n×C×H×W uint8 or uint16) and class numbers (n) of
     some of the numbers below `count`.
@@ -66,7 +66,9 @@ def train(
     device, autocast = hardware.open(), hardware.autocast()
     network.to(device).train()
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, -(-images // BATCH))
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, LEARNING_RATE, total_steps=-(-images // BATCH)
+    )
     random = np.random.default_rng(seed)
     passes = [random.permutation(count) for _ in range(-(-images // count))]
     with progress(what, total=images) as bar:

@@ -25,11 +25,13 @@ def against_floor(
     seed: int,
     material: Material,
     figure: Path,
+    least: float = -np.inf,
 ) -> dict:
     """The distance of the synthetic images from real test, and of real train from real test.
 
     `value(name)` is the distance of the set `name` from test; `statistic(name)` the same of parts
-    of them, given two boolean masks (test, `name`). `what` is the title of the figure's axis.
+    of them, given two boolean masks (test, `name`). `what` is the title of the figure's axis,
+    `least` the lowest value there can be: the jackknife's symmetric interval is cut there.
     """
     group = {
         name: groups(part.patients, derive(seed, "evaluation", "groups", name))
@@ -39,10 +41,12 @@ def against_floor(
         name: without_each(statistic(name), group["test"], group[name])
         for name in ("synthetic", "train")
     }
-    result, floor = (
-        {"value": value(name), "interval": jackknife_interval(value(name), *without[name])}
-        for name in ("synthetic", "train")
-    )
+
+    def measured(name: str) -> dict:
+        low, high = jackknife_interval(value(name), *without[name])
+        return {"value": value(name), "interval": [max(low, least), high]}
+
+    result, floor = measured("synthetic"), measured("train")
     # Both distances share the test images, so their difference has an interval of its own.
     above = result["value"] - floor["value"]
     shared = without["synthetic"][0] - without["train"][0]

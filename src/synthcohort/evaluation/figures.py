@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 # Okabe and Ito.
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
 FEW = (BLUE, "#E69F00", GREEN, "#CC79A7", "#56B4E9", ORANGE, "#F0E442", BLACK)
-ORIGINS = {"train": (GREEN, "real, train"), "test": (BLUE, "real, test")}
-ORIGINS["synthetic"] = (ORANGE, "synthetic")
+ORIGINS = {
+    "train": (GREEN, "real, train"),
+    "test": (BLUE, "real, test"),
+    "synthetic": (ORANGE, "synthetic"),
+}
 
 
 def draw_against_floor(path: Path, result: Mapping, floor: Mapping, what: str, n: int) -> None:
     """A distance with its interval above its floor with its interval."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 2.2), layout="constrained")
+    figure = Figure(figsize=(6.4, 2.4), layout="constrained")
     axes = figure.subplots()
     names = ("floor: real train\nand real test", "synthetic\nand real test")
     for place, (entry, colour) in enumerate(((floor, GREEN), (result, ORANGE))):
@@ -39,7 +42,7 @@ def draw_against_floor(path: Path, result: Mapping, floor: Mapping, what: str, n
     axes.set_yticks([0, 1], names)
     axes.set_ylim(-0.6, 1.6)
     axes.set_xlim(left=min(0, floor["interval"][0], result["interval"][0]))
-    axes.set_xlabel(f"{what}; N = {n} each, 95 % interval")
+    axes.set_xlabel(f"{what}\nN = {n} each, 95 % interval")
     axes.grid(axis="x", alpha=0.3)
     save(figure, path)
 
@@ -70,7 +73,9 @@ def draw_map(
     for axes, title in ((left, by_label), (right, by_origin)):
         axes.set_title(title, fontsize=10)
         axes.set(xlabel="UMAP 1 (no unit)", ylabel="UMAP 2 (no unit)", xticks=[], yticks=[])
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=5, frameon=False)
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=5, frameon=False, markerscale=2.5
+        )
     save(figure, path)
 
 

@@ -52,4 +52,6 @@ def measure(*, what: str, seed: int, material: Material, figure: Path) -> dict:
     def statistic(name: str) -> Statistic:
         return lambda test, other: distance(features["test"][test], features[name][other])
 
-    return against_floor(value, statistic, what=what, seed=seed, material=material, figure=figure)
+    return against_floor(
+        value, statistic, what=what, seed=seed, material=material, figure=figure, least=0.0
+    )

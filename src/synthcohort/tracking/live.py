@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT, RUN = "SYNTHCOHORT_EXPERIMENT", "SYNTHCOHORT_RUN"
 
+_SHORT = 3.0  # seconds; a stage that ends earlier is left to the publication at the end
 _INTERVAL = 5.0
 _PATIENCE = 5.0  # seconds that the end of a stage may wait for its last publication
 _BOUNDS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
@@ -30,8 +31,8 @@ def follow(journal: Path | None) -> Iterator[None]:
 
     The workflow names the MLflow experiment and the pipeline run in the environment variables
     SYNTHCOHORT_EXPERIMENT and SYNTHCOHORT_RUN. Without them, or with `journal=None`, nothing is
-    published. No fault of MLflow reaches the block; the end of the block waits at most five
-    seconds. What was not sent then is sent by `synthcohort.tracking.publish`.
+    published. No fault of MLflow reaches the block; its end waits at most five seconds, and not at
+    all where MLflow was not reached. `synthcohort.tracking.publish` sends what is missing then.
     """
     asked = journal is not None and EXPERIMENT in os.environ and RUN in os.environ
     publisher = _start(journal) if asked else None
@@ -46,7 +47,7 @@ def _start(journal: Path) -> subprocess.Popen | None:
     command = [sys.executable, "-m", "synthcohort.tracking.live", str(journal), str(os.getpid())]
     try:
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=os.environ | _BOUNDS
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | _BOUNDS
         )
     except OSError as error:
         _tell(error)
@@ -58,10 +59,13 @@ def _finish(publisher: subprocess.Popen) -> None:
     with suppress(OSError):
         publisher.stdin.write(b"end\n")
         publisher.stdin.close()
-    with suppress(subprocess.TimeoutExpired):
-        publisher.wait(_PATIENCE)
+    # One that has never reached the store is not worth waiting for.
+    if select.select([publisher.stdout], [], [], 0)[0]:
+        with suppress(subprocess.TimeoutExpired):
+            publisher.wait(_PATIENCE)
     publisher.kill()
     publisher.wait()
+    publisher.stdout.close()
 
 
 def _tell(error: Exception) -> None:
@@ -73,13 +77,13 @@ def _tell(error: Exception) -> None:
 
 
 def _publish_until_end(journal: Path, stage: int, experiment: str, run_key: str) -> None:
-    """The publishing process: a pass at once and every few seconds, and one when `stage` ends."""
+    """The publishing process: a pass every few seconds, and one when `stage` ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage hears it, and ends this process
     os.nice(10)
-    pipeline, told, over, wait = None, False, False, 0.0
-    while not over:
-        over = _ends_within(wait, stage)
-        wait = _INTERVAL
+    if _ends_within(_SHORT, stage):
+        return
+    pipeline, told, over = None, False, False
+    while True:
         try:
             pipeline = _publish(journal, stage, over, pipeline, experiment, run_key)
         except Exception as error:
@@ -87,6 +91,9 @@ def _publish_until_end(journal: Path, stage: int, experiment: str, run_key: str)
             if not told:
                 _tell(error)
             told = True
+        if over:
+            return
+        over = _ends_within(_INTERVAL, stage)
 
 
 def _ends_within(seconds: float, stage: int) -> bool:
@@ -102,7 +109,9 @@ def _publish(
     from synthcohort.tracking.store import opened, tracking_uri
 
     with opened(tracking_uri(), journal.parent) as client:
-        pipeline = pipeline or Pipeline(client, experiment, key)
+        if pipeline is None:
+            pipeline = Pipeline(client, experiment, key)
+            print("the store is reached", flush=True)  # the stage now waits for the last pass
         latest = attempts(journal)[-1:] if journal.exists() else []
         # Until the stage begins its journal, that of an earlier run may lie there.
         if latest and latest[0].start["pid"] == stage:

@@ -123,7 +123,6 @@ def _tags(attempt: Attempt, parent: str, over: bool) -> dict[str, str]:
     return {
         "mlflow.parentRunId": parent,
         "mlflow.source.name": f"synthcohort {attempt.stage}",
-        "mlflow.source.type": "LOCAL",
         "synthcohort.stage": attempt.stage,
         "synthcohort.error": error or "none",
     }
@@ -133,6 +132,8 @@ def _environment(attempt: Attempt) -> dict[str, str]:
     environment = dict(attempt.start["environment"])
     environment.pop("packages")
     tags = {f"environment.{key}": value for key, value in environment.items() if value}
+    # MLflow shows the revision only beside the name of a source.
+    tags |= {"mlflow.source.name": "synthcohort", "mlflow.source.type": "LOCAL"}
     if environment["git"]:
         tags["mlflow.source.git.commit"] = environment["git"].removesuffix("-dirty")
     return tags

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MAX_PARAM, _MAX_TAG, _MAX_NAME, _MAX_DIGEST = 6000, 8000, 250, 36
 _BATCH = {"metrics": 1000, "params": 100, "tags": 100}
+_LONGEST_PASS = 300  # seconds; another publisher that holds the lock for longer is stuck
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -68,7 +69,7 @@ def opened(uri: str, folder: Path) -> Iterator["MlflowClient"]:
     lock = folder / ".mlflow.lock" if file is None else file.with_name(f".{file.name}.lock")
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
+        with FileLock(lock, timeout=_LONGEST_PASS):
             if file is not None and not file.exists():
                 _create(file)
             yield MlflowClient(tracking_uri=uri)
@@ -107,10 +108,8 @@ def experiment_id(client: "MlflowClient", name: str) -> str:
     if experiment is None:
         file = database(client.tracking_uri)
         location = None if file is None else (artifact_root(file) / name).as_uri()
-        # The kind opens the experiment on its runs and metrics, not on language-model traces.
-        tags = {"mlflow.experimentKind": "custom_model_development"}
         try:
-            return client.create_experiment(name, artifact_location=location, tags=tags)
+            return client.create_experiment(name, artifact_location=location)
         except MlflowException:
             # On a server, another machine may have been quicker.
             experiment = client.get_experiment_by_name(name)

@@ -2,10 +2,16 @@
 
 import os
 import socket
+import sqlite3
 import sys
+from contextlib import closing
+from pathlib import Path
 
 from synthcohort.errors import UserError
 from synthcohort.tracking.store import artifact_root, database, masked, tracking_uri
+
+# MLflow opens on its pages for language models, which hide the runs of a training.
+_TRAINING = "workflowType=machine_learning"
 
 
 def ui(port: int = 5000) -> None:
@@ -29,8 +35,10 @@ def ui(port: int = 5000) -> None:
             )
         command += ["--default-artifact-root", str(artifact_root(file))]
     _check_free(port)
-    print(f"MLflow UI in a few seconds: http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
-    # One worker and no job runner are enough for one reader, and start in half the time.
+    print("MLflow UI, in a few seconds (Ctrl-C ends it):", flush=True)
+    for what, page in _pages(file).items():
+        print(f"  {what}: http://127.0.0.1:{port}/#/{page}?{_TRAINING}", flush=True)
+    # One worker and no job runner are enough for one reader.
     environment = os.environ | {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -38,6 +46,20 @@ def ui(port: int = 5000) -> None:
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--uvicorn-opts", "--log-level warning --no-access-log"]
     os.execve(sys.executable, command, environment)
+
+
+def _pages(file: Path | None) -> dict[str, str]:
+    """The page of each experiment by its name, beside that of all experiments."""
+    pages = {"all experiments": "experiments"}
+    if file is not None:
+        # The table, because MLflow's own client takes seconds to import.
+        with closing(sqlite3.connect(file)) as connection:
+            rows = connection.execute(
+                "SELECT name, experiment_id FROM experiments "
+                "WHERE lifecycle_stage = 'active' AND name != 'Default' ORDER BY name"
+            )
+            pages |= {name: f"experiments/{number}/runs" for name, number in rows}
+    return pages
 
 
 def _check_free(port: int) -> None:

@@ -13,7 +13,6 @@ from synthcohort.seeds import derive
 
 EXTRACTOR = "inception"
 SUBSETS = 100
-# A subset of all images would be the same one a hundred times.
 LARGEST_SUBSET = 1000
 
 
@@ -30,6 +29,7 @@ def measure(
     )
 
     features = material.features
+    # Subsets of all images would be the same one a hundred times.
     subset = min(LARGEST_SUBSET, len(features["test"]) // 2)
 
     @cache

@@ -1,0 +1,316 @@
+"""The evaluation on a tiny cohort: sets, extractors, the embedding, real against synthetic."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from synthcohort import config
+from synthcohort.config import Evaluation
+from synthcohort.device import Hardware
+from synthcohort.errors import UserError
+from synthcohort.evaluation import metrics
+from synthcohort.evaluation.classifier import open_classifier, train_classifier
+from synthcohort.evaluation.evaluate import evaluate
+from synthcohort.evaluation.features import extract
+from synthcohort.evaluation.metrics.embedding import mixing
+from synthcohort.evaluation.metrics.real_or_synthetic import area
+from synthcohort.evaluation.neighbours import nearest_others
+from synthcohort.evaluation.sets import choose, open_sets
+from synthcohort.tracking.journal import Journal
+
+SIZE = 16
+CPU = Hardware(device="cpu", precision="fp32", threads=1)
+QUIET = Journal(None, "test", {})
+SETTINGS = Evaluation(images=72, classifier_images=2000, folds=3, neighbours=5)
+
+
+def pictures(classes: np.ndarray, seed: int) -> np.ndarray:
+    """A bright disc at a random place over noise; its size tells the class."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIZE, :SIZE]
+    made = []
+    for label in classes:
+        a, b = random.uniform(5, 11, 2)
+        disc = (y - a) ** 2 + (x - b) ** 2 < (2 + 2 * label) ** 2
+        made.append(40 + 150 * disc + random.normal(0, 12, (SIZE, SIZE)))
+    return np.clip(made, 0, 255).astype(np.uint8)[:, None]
+
+
+def write_cohort(folder, labels=("a", "b"), train=40, test=40, images_each=2, seed=0):
+    """Patients with one label each, alternating; the first `train` of them are the train split."""
+    n = (train + test) * images_each
+    patient = np.arange(n) // images_each
+    classes = patient % len(labels)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "images.npy", pictures(classes, seed))
+    with (folder / "manifest.csv").open("w") as manifest, (folder / "split.csv").open("w") as split:
+        rows, splits = csv.writer(manifest), csv.writer(split)
+        rows.writerow(["image_id", "patient_id", "label"])
+        splits.writerow(["image_id", "patient_id", "split"])
+        for i in range(n):
+            rows.writerow([f"i{i}", f"p{patient[i]}", labels[classes[i]]])
+            splits.writerow([f"i{i}", f"p{patient[i]}", "train" if patient[i] < train else "test"])
+    return {"cohort": folder, "split": folder / "split.csv"}
+
+
+def write_samples(folder, images, classes, labels=("a", "b")):
+    """Two shards in which labels take turns."""
+    folder.mkdir(parents=True, exist_ok=True)
+    index = np.array([np.sum(classes[:i] == c) for i, c in enumerate(classes)])
+    paths = []
+    for number, rows in enumerate(np.array_split(np.arange(len(classes)), 2)):
+        paths.append(folder / f"shard-{number:05d}.npz")
+        np.savez(
+            paths[-1],
+            images=images[rows],
+            labels=classes[rows].astype(np.int64),
+            label_names=np.array(labels),
+            index=index[rows].astype(np.int64),
+            seeds=index[rows].astype(np.int64),
+        )
+    return paths
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory):
+    """A cohort, samples of the same distribution, of noise, and untrained models."""
+    import torch
+    from diffusers import DDPMScheduler
+
+    from synthcohort.models import build_autoencoder, build_denoiser
+    from synthcohort.models.pixels import to_model
+
+    folder = tmp_path_factory.mktemp("system")
+    given = write_cohort(folder / "cohort")
+    classes = np.arange(100) % 2
+    noise = np.random.default_rng(9).integers(0, 256, (100, 1, SIZE, SIZE), dtype=np.uint8)
+    samples = {
+        "same": write_samples(folder / "same", pictures(classes, seed=7), classes),
+        "noise": write_samples(folder / "noise", noise, classes),
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        autoencoder = config.Autoencoder(images=1, channels=(8, 16), latent_channels=4)
+        network = build_autoencoder(autoencoder, 1, (SIZE, SIZE))
+        # As the training stage does: latents of real images get zero mean and unit variance.
+        with torch.no_grad():
+            latents = network.encode(to_model(pictures(classes, seed=1))).latent_dist.mean
+        network.register_to_config(
+            scaling_factor=1 / latents.std().item(), shift_factor=latents.mean().item()
+        )
+        network.save_pretrained(folder / "autoencoder")
+        diffusion = config.Diffusion(images=1, channels=(16, 32), blocks=1)
+        build_denoiser(diffusion, (4, 2, 2), 2).save_pretrained(folder / "diffusion/unet")
+    DDPMScheduler().save_pretrained(folder / "diffusion/scheduler")
+    (folder / "diffusion/labels.json").write_text(json.dumps({"names": ["a", "b"]}))
+    for name, paths in samples.items():
+        choose(SETTINGS, seed=0, samples=paths, out=folder / f"{name}.json", journal=QUIET, **given)
+    return folder, given, samples
+
+
+def run(system, metric, kind, out, features=None):
+    folder, given, samples = system
+    evaluate(
+        SETTINGS,
+        metric=metric,
+        seed=0,
+        samples=samples[kind],
+        sets=folder / f"{kind}.json",
+        features=features,
+        out=out / f"{metric}.json",
+        figure=out / f"{metric}.png",
+        hardware=CPU,
+        journal=QUIET,
+        **given,
+    )
+    return json.loads((out / f"{metric}.json").read_text())
+
+
+def extracted(system, extractor, kind, out):
+    folder, given, samples = system
+    extract(
+        SETTINGS,
+        extractor=extractor,
+        seed=0,
+        samples=samples[kind],
+        sets=folder / f"{kind}.json",
+        out=out,
+        hardware=CPU,
+        journal=QUIET,
+        classifier=folder / "classifier",
+        autoencoder=folder / "autoencoder",
+        diffusion=folder / "diffusion",
+        **given,
+    )
+    return out
+
+
+def test_sets_are_equal_in_size_and_labels_and_keep_patients_whole(system):
+    folder, given, samples = system
+    rows = json.loads((folder / "same.json").read_text())
+    assert rows["left_out"] == 80 - 72
+    opened, names = open_sets(folder / "same.json", samples=samples["same"], **given)
+    assert names == ["a", "b"]
+    assert {len(part.images) for part in opened.values()} == {72}
+    counts = [np.bincount(part.classes).tolist() for part in opened.values()]
+    assert counts[0] == counts[1] == counts[2]
+    assert not set(opened["train"].patients) & set(opened["test"].patients)
+    # Two images each: whole patients, but for at most one cut for each label.
+    for name in ("train", "test"):
+        _, images = np.unique(opened[name].patients, return_counts=True)
+        assert np.sum(images == 1) <= 2
+    whole = np.concatenate([np.load(path)["images"] for path in samples["same"]])
+    assert np.array_equal(opened["synthetic"].images, whole[rows["synthetic"]])
+
+
+def test_sets_depend_on_the_seed_alone(system, tmp_path):
+    _, given, samples = system
+    found = []
+    for name, seed in (("first", 3), ("again", 3), ("other", 4)):
+        out = tmp_path / f"{name}.json"
+        choose(SETTINGS, seed=seed, samples=samples["same"], out=out, journal=QUIET, **given)
+        found.append(out.read_bytes())
+    assert found[0] == found[1] != found[2]
+
+
+def test_too_few_samples_of_a_label_are_told(system, tmp_path):
+    _, given, _ = system
+    classes = np.array([0] * 60 + [1] * 3)
+    samples = write_samples(tmp_path / "few", pictures(classes, 0), classes)
+    with pytest.raises(UserError, match=r"3 synthetic images of label 'b', but \d+ are needed"):
+        choose(SETTINGS, seed=0, samples=samples, out=tmp_path / "o", journal=QUIET, **given)
+    assert not (tmp_path / "o").exists()
+
+
+def test_samples_of_another_cohort_are_told(system, tmp_path):
+    _, given, _ = system
+    classes = np.arange(20) % 2
+    samples = write_samples(tmp_path / "x", pictures(classes, 0), classes, labels=("a", "z"))
+    with pytest.raises(UserError, match="the cohort has no label 'z'"):
+        choose(SETTINGS, seed=0, samples=samples, out=tmp_path / "o", journal=QUIET, **given)
+
+
+def test_too_few_patients_are_told(tmp_path):
+    given = write_cohort(tmp_path / "cohort", train=10, test=2)
+    classes = np.arange(40) % 2
+    samples = write_samples(tmp_path / "s", pictures(classes, 0), classes)
+    with pytest.raises(UserError, match=r"2 patients of train can be compared.*at least 4"):
+        choose(SETTINGS, seed=0, samples=samples, out=tmp_path / "o", journal=QUIET, **given)
+
+
+def test_a_label_that_was_not_sampled_takes_no_part(system, tmp_path):
+    _, given, _ = system
+    classes = np.zeros(60, int)
+    samples = write_samples(tmp_path / "a", pictures(classes, 0), classes)
+    choose(SETTINGS, seed=0, samples=samples, out=tmp_path / "o.json", journal=QUIET, **given)
+    opened, _ = open_sets(tmp_path / "o.json", samples=samples, **given)
+    assert all(set(part.classes) == {0} for part in opened.values())
+
+
+def test_the_classifier_learns_the_labels_and_trains_the_same_twice(system, tmp_path):
+    folder, given, _ = system
+    for out in (folder / "classifier", tmp_path / "again"):
+        train_classifier(SETTINGS, seed=0, out=out, hardware=CPU, journal=QUIET, **given)
+    first, again = (
+        (place / "model.safetensors").read_bytes()
+        for place in (folder / "classifier", tmp_path / "again")
+    )
+    assert first == again
+    about = json.loads((tmp_path / "again/config.json").read_text())
+    assert about["test_accuracy"] > 0.9 > about["test_majority"]
+    name, _, _ = open_classifier(tmp_path / "again", CPU)
+    assert name.startswith("classifier trained on this cohort's train split")
+
+
+def test_without_labels_the_classifier_learns_turns(tmp_path):
+    given = write_cohort(tmp_path / "cohort", labels=("",), train=8, test=4)
+    few = Evaluation(classifier_images=64)
+    train_classifier(few, seed=0, out=tmp_path / "c", hardware=CPU, journal=QUIET, **given)
+    about = json.loads((tmp_path / "c/config.json").read_text())
+    assert about["classes"] == 4
+    assert "turns" in open_classifier(tmp_path / "c", CPU)[0]
+
+
+def test_bottleneck_features_feed_the_embedding_and_repeat(system, tmp_path):
+    found = []
+    for name in ("first", "again"):
+        features = extracted(system, "bottleneck", "same", tmp_path / f"{name}.npz")
+        result = run(system, "embedding", "same", tmp_path / name, features)
+        result.pop("seconds")
+        figure = (tmp_path / name / "embedding.png").read_bytes()
+        found.append((features.read_bytes(), result, figure))
+    assert found[0] == found[1]
+    result = found[0][1]
+    assert result["layer"] == "middle block, mean over positions, t = 100 of 1000, no label"
+    assert result["n"] == {"train": 72, "test": 72, "synthetic": 72}
+    assert result["interval"][0] <= 1 <= result["interval"][1]
+    assert np.load(tmp_path / "first.npz")["test"].shape == (72, 32)
+
+
+def test_noise_does_not_mix_with_real_images(system, tmp_path):
+    features = extracted(system, "bottleneck", "noise", tmp_path / "f.npz")
+    result = run(system, "embedding", "noise", tmp_path, features)
+    assert result["interval"][1] < result["floor"]["interval"][0]
+
+
+def test_features_of_other_sets_are_refused(system, tmp_path):
+    features = tmp_path / "f.npz"
+    few = np.zeros((5, 3), np.float32)
+    np.savez(features, train=few, test=few, synthetic=few, extractor="x", layer="y")
+    with pytest.raises(UserError, match=r"features of 5 train images, but sets\.json names 72"):
+        run(system, "fid", "same", tmp_path, features)
+
+
+def test_the_same_distribution_passes_as_real_and_noise_does_not(system, tmp_path):
+    same = run(system, "real_or_synthetic", "same", tmp_path / "same")
+    assert same["interval"][0] <= 0.5 <= same["interval"][1]
+    again = run(system, "real_or_synthetic", "same", tmp_path / "again")
+    assert same | {"seconds": 0} == again | {"seconds": 0}
+    figures = [tmp_path / name / "real_or_synthetic.png" for name in ("same", "again")]
+    assert figures[0].read_bytes() == figures[1].read_bytes()
+    noise = run(system, "real_or_synthetic", "noise", tmp_path / "noise")
+    assert noise["interval"][0] > 0.9
+    assert noise["details"]["accuracy"]["value"] > 0.9
+    assert noise["floor"]["interval"][1] < 0.9
+    assert len(noise["details"]["told_most_surely"]) == 8
+
+
+def test_the_area_by_pairs_is_scikit_learns_within_a_fold():
+    from sklearn.metrics import roc_auc_score
+
+    random = np.random.default_rng(0)
+    score, target = random.integers(0, 9, 60) / 9, np.arange(60) % 2
+    one = area(score, target, np.zeros(60, int), np.ones((1, 60)))
+    assert one == pytest.approx(roc_auc_score(target, score))
+    # A constant added to one fold's scores changes nothing: folds are not compared.
+    fold = np.arange(60) // 30
+    ones = np.ones((1, 60))
+    shifted = area(score + 5 * fold, target, fold, ones)
+    assert shifted == pytest.approx(area(score, target, fold, ones))
+
+
+def test_neighbours_are_of_other_patients_and_nearest():
+    features = np.array([[0.0], [0.1], [0.3], [1.0], [1.5]])
+    patients = np.array(["a", "a", "b", "c", "c"])
+    assert nearest_others(features, patients, 1)[:, 0].tolist() == [2, 2, 1, 2, 2]
+    # More neighbours than every row has: all rows get as many as the one with fewest.
+    assert nearest_others(features, patients, 9).shape == (5, 3)
+
+
+def test_mixing_is_one_for_shuffled_and_nought_for_separate_origins():
+    features = np.random.default_rng(0).normal(size=(200, 3))
+    patients = np.array([f"p{i}" for i in range(200)])
+    origin = np.arange(200) % 2
+    shuffled = mixing(features, origin, patients, 5, seed=0)
+    assert shuffled["interval"][0] <= 1 <= shuffled["interval"][1]
+    assert mixing(features + 50 * origin[:, None], origin, patients, 5, seed=0)["value"] == 0
+
+
+def test_every_metric_names_its_extractor():
+    from synthcohort.evaluation.features import EXTRACTORS
+
+    assert len(metrics.names()) == 5
+    for name in metrics.names():
+        assert metrics.module(name).EXTRACTOR in (None, *EXTRACTORS)
