@@ -37,7 +37,7 @@ def draw_against_floor(path: Path, result: Mapping, floor: Mapping, what: str, n
             (entry["value"], place),
             (0, 7),
             textcoords="offset points",
-            ha="center",
+            ha="left",
         )
     axes.set_yticks([0, 1], names)
     axes.set_ylim(-0.6, 1.6)
