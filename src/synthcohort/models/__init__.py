@@ -6,6 +6,7 @@ kept by the light network of ours as well.
 """
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def build_autoencoder(
         block_out_channels=settings.channels,
         layers_per_block=2,
         latent_channels=settings.latent_channels,
-        norm_num_groups=min(32, *settings.channels),
+        norm_num_groups=math.gcd(32, *settings.channels),
         sample_size=size[0],
     )
 
@@ -87,8 +88,8 @@ def build_denoiser(
         up_block_types=tuple(
             "AttnUpBlock2D" if attention else "UpBlock2D" for attention in settings.attention[::-1]
         ),
-        attention_head_dim=min(32, *settings.channels),
-        norm_num_groups=min(32, *settings.channels),
+        attention_head_dim=math.gcd(32, *settings.channels),
+        norm_num_groups=math.gcd(32, *settings.channels),
         num_class_embeds=labels + 1,
     )
 

@@ -5,6 +5,7 @@ map a sixteenth of the picture, and everything is computed from there downwards.
 """
 
 from itertools import pairwise
+from math import gcd
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -21,7 +22,7 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        groups = min(8, channels)
+        groups = gcd(8, channels)
         self.layers = nn.Sequential(
             nn.GroupNorm(groups, channels),
             nn.SiLU(),
@@ -62,7 +63,7 @@ class StridedAutoencoder(ModelMixin, ConfigMixin):
         ]
         for before, after in pairwise(widths):
             encoder += [nn.Conv2d(before, after, 4, stride=2, padding=1), Residual(after)]
-        encoder += [nn.GroupNorm(min(8, widths[-1]), widths[-1]), nn.SiLU()]
+        encoder += [nn.GroupNorm(gcd(8, widths[-1]), widths[-1]), nn.SiLU()]
         encoder += [nn.Conv2d(widths[-1], 2 * latent_channels, 1)]
         self.encoder = nn.Sequential(*encoder)
 
@@ -74,7 +75,7 @@ class StridedAutoencoder(ModelMixin, ConfigMixin):
         for before, after in pairwise(reversed(widths)):
             decoder += [nn.Conv2d(before, 4 * after, 3, padding=1), nn.PixelShuffle(2)]
             decoder += [Residual(after), Residual(after)]
-        decoder += [nn.GroupNorm(min(8, widths[0]), widths[0]), nn.SiLU()]
+        decoder += [nn.GroupNorm(gcd(8, widths[0]), widths[0]), nn.SiLU()]
         decoder += [nn.Conv2d(widths[0], in_channels * PATCH**2, 3, padding=1)]
         decoder += [nn.PixelShuffle(PATCH)]
         self.decoder = nn.Sequential(*decoder)
