@@ -75,8 +75,8 @@ class Split(Settings):
     """Nearly identical images of two patients: `stop` the run where they stand in two splits;
     `join` such patients into one before splitting; `allow` them (they are listed all the same)."""
     correlation: Annotated[float, Field(gt=0, le=1)] = 0.99
-    """Pixel correlation, best over shifts of up to two pixels, from which two images count as
-    nearly identical."""
+    """Pixel correlation, best over shifts of up to two pixels (one below 32, none below 16 pixels a
+    side), from which two images count as nearly identical."""
 
 
 class Training(Settings):
@@ -270,13 +270,19 @@ def _told(item: Mapping[str, Any], where: str) -> str:
     path = [str(part) for part in item["loc"]]
     if path[:1] == ["source"] and path[1:2] and path[1] in sources.names():
         del path[1]
+    # So are the alternatives of a value that may be of several types.
+    path = [part for part in path if not part.startswith(("constrained-", "dict["))]
     key = ".".join(path)
+    if item["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        return f"{where}: {key}.kind: expected one of {', '.join(sources.names())}"
     if item["type"] == "extra_forbidden":
         known = _known(path[:-1], item)
         return f"{where}: {key}: unknown key{_nearest(path[-1], known)}"
     if item["type"] == "missing":
         return f"{where}: {key}: missing; this key has no default"
-    return f"{where}: {key}: {item['msg']}, got {item['input']!r}"
+    message = item["msg"].removeprefix("Value error, ")
+    got = "" if isinstance(item["input"], Mapping) else f", got {item['input']!r}"
+    return f"{where}: {key}: {message}{got}"
 
 
 def _known(path: list[str], item: Mapping[str, Any]) -> list[str]:

@@ -94,7 +94,7 @@ def test_an_unknown_key_is_told_with_the_nearest(keys, said):
             "must add up to 1 with train and test above 0, got 1.1",
         ),
         ({"split__fractions": {"train": 0, "val": 0.5, "test": 0.5}}, "train and test above 0"),
-        ({"source__kind": "digit"}, "my.yaml: source: "),
+        ({"source__kind": "digit"}, "my.yaml: source.kind: expected one of"),
         ({"autoencoder": None}, "my.yaml: autoencoder: "),
     ],
 )

@@ -12,13 +12,17 @@ rule autoencoder:
     log:
         f"{LOGS}/autoencoder.log",
     params:
+        journal=f"{RESULTS}/journal/autoencoder.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
+        checkpoints=f"{RESULTS}/checkpoints",
         settings=as_json(SYSTEM.autoencoder),
     threads: 8
     shell:
-        "synthcohort autoencoder --settings {params.settings:q} --seed {SYSTEM.seed}"
-        " --cohort {RESULTS}/cohort --split {input.split} --out {output.model}"
-        " --curve {output.curve} --checkpoints {RESULTS}/checkpoints --threads {threads}"
-        " --journal {RESULTS}/journal/autoencoder.jsonl 2>&1 | tee {log}"
+        "synthcohort autoencoder --settings {params.settings:q} --seed {params.seed}"
+        " --cohort {params.cohort} --split {input.split} --out {output.model}"
+        " --curve {output.curve} --checkpoints {params.checkpoints} --threads {threads}"
+        " --journal {params.journal} 2>&1 | tee {log}"
 
 
 rule encode:
@@ -36,9 +40,13 @@ rule encode:
         ),
     log:
         f"{LOGS}/encode.log",
+    params:
+        journal=f"{RESULTS}/journal/encode.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
     threads: 8
     shell:
-        "synthcohort encode --seed {SYSTEM.seed} --cohort {RESULTS}/cohort --split {input.split}"
+        "synthcohort encode --seed {params.seed} --cohort {params.cohort} --split {input.split}"
         " --autoencoder {input.model} --out {output.latents} --measured {output.measured}"
         " --figure {output.figure} --threads {threads}"
-        " --journal {RESULTS}/journal/encode.jsonl 2>&1 | tee {log}"
+        " --journal {params.journal} 2>&1 | tee {log}"

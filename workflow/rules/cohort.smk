@@ -6,10 +6,12 @@ if FETCHES:
         log:
             f"{LOGS}/fetch.log",
         params:
+            journal=f"{RESULTS}/journal/fetch.jsonl",
+            seed=SYSTEM.seed,
             settings=as_json(SYSTEM.source),
         shell:
-            "synthcohort fetch --settings {params.settings:q} --seed {SYSTEM.seed} --out {output}"
-            " --journal {RESULTS}/journal/fetch.jsonl 2>&1 | tee {log}"
+            "synthcohort fetch --settings {params.settings:q} --seed {params.seed} --out {output}"
+            " --journal {params.journal} 2>&1 | tee {log}"
 
 
 rule prepare:
@@ -21,13 +23,15 @@ rule prepare:
     log:
         f"{LOGS}/prepare.log",
     params:
+        journal=f"{RESULTS}/journal/prepare.jsonl",
+        cohort=subpath(output.images, parent=True),
         source=as_json(SYSTEM.source),
         settings=as_json(SYSTEM.prepare),
         root=f"--root {RESULTS}/raw" if FETCHES else "",
     shell:
         "synthcohort prepare --source {params.source:q} --settings {params.settings:q}"
-        " {params.root} --out {RESULTS}/cohort"
-        " --journal {RESULTS}/journal/prepare.jsonl 2>&1 | tee {log}"
+        " {params.root} --out {params.cohort}"
+        " --journal {params.journal} 2>&1 | tee {log}"
 
 
 rule split:
@@ -45,8 +49,11 @@ rule split:
     log:
         f"{LOGS}/split.log",
     params:
+        journal=f"{RESULTS}/journal/split.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.split),
     shell:
-        "synthcohort split --settings {params.settings:q} --seed {SYSTEM.seed}"
-        " --cohort {RESULTS}/cohort --out {output.split} --leakage {output.leakage}"
-        " --figure {output.figure} --journal {RESULTS}/journal/split.jsonl 2>&1 | tee {log}"
+        "synthcohort split --settings {params.settings:q} --seed {params.seed}"
+        " --cohort {params.cohort} --out {output.split} --leakage {output.leakage}"
+        " --figure {output.figure} --journal {params.journal} 2>&1 | tee {log}"

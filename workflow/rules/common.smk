@@ -16,6 +16,8 @@ except UserError as error:
     raise WorkflowError(str(error))
 
 RESULTS = f"results/{SYSTEM.name}"
+# Logs are removed before a rule is tried again. Journals must outlive that, so to Snakemake they
+# are parameters, neither logs nor outputs.
 LOGS = f"logs/{SYSTEM.name}"
 SHARDS = [f"{RESULTS}/samples/shard-{k:05d}.npz" for k in range(plan.shards(SYSTEM.sampling))]
 FETCHES = hasattr(sources.module(SYSTEM.source.kind), "fetch")
@@ -32,8 +34,10 @@ EXTRACTOR_MODELS = {
 }
 
 # The stages publish themselves to MLflow under these names while they run.
-os.environ["SYNTHCOHORT_EXPERIMENT"] = SYSTEM.name
-os.environ["SYNTHCOHORT_RUN"] = digest(SYSTEM.model_dump(mode="json"))
+os.environ.update(
+    SYNTHCOHORT_EXPERIMENT=SYSTEM.name,
+    SYNTHCOHORT_RUN=digest(SYSTEM.model_dump(mode="json")),
+)
 
 
 def as_json(section):

@@ -14,11 +14,15 @@ rule diffusion:
     log:
         f"{LOGS}/diffusion.log",
     params:
+        journal=f"{RESULTS}/journal/diffusion.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
+        checkpoints=f"{RESULTS}/checkpoints",
         settings=as_json(SYSTEM.diffusion),
     threads: 8
     shell:
-        "synthcohort diffusion --settings {params.settings:q} --seed {SYSTEM.seed}"
-        " --cohort {RESULTS}/cohort --split {input.split} --latents {input.latents}"
+        "synthcohort diffusion --settings {params.settings:q} --seed {params.seed}"
+        " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
         " --autoencoder {input.autoencoder} --out {output.model} --curve {output.curve}"
-        " --checkpoints {RESULTS}/checkpoints --threads {threads}"
-        " --journal {RESULTS}/journal/diffusion.jsonl 2>&1 | tee {log}"
+        " --checkpoints {params.checkpoints} --threads {threads}"
+        " --journal {params.journal} 2>&1 | tee {log}"

@@ -8,11 +8,14 @@ rule sets:
     log:
         f"{LOGS}/sets.log",
     params:
+        journal=f"{RESULTS}/journal/sets.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.evaluation),
     shell:
-        "synthcohort sets --settings {params.settings:q} --seed {SYSTEM.seed}"
-        " --cohort {RESULTS}/cohort --split {input.split} --samples {input.samples} --out {output}"
-        " --journal {RESULTS}/journal/sets.jsonl 2>&1 | tee {log}"
+        "synthcohort sets --settings {params.settings:q} --seed {params.seed}"
+        " --cohort {params.cohort} --split {input.split} --samples {input.samples} --out {output}"
+        " --journal {params.journal} 2>&1 | tee {log}"
 
 
 rule classifier:
@@ -24,11 +27,14 @@ rule classifier:
     log:
         f"{LOGS}/classifier.log",
     params:
+        journal=f"{RESULTS}/journal/classifier.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.evaluation),
     shell:
-        "synthcohort classifier --settings {params.settings:q} --seed {SYSTEM.seed}"
-        " --cohort {RESULTS}/cohort --split {input.split} --out {output} --threads {threads}"
-        " --journal {RESULTS}/journal/classifier.jsonl 2>&1 | tee {log}"
+        "synthcohort classifier --settings {params.settings:q} --seed {params.seed}"
+        " --cohort {params.cohort} --split {input.split} --out {output} --threads {threads}"
+        " --journal {params.journal} 2>&1 | tee {log}"
 
 
 rule features:
@@ -43,16 +49,19 @@ rule features:
     log:
         f"{LOGS}/features-{{extractor}}.log",
     params:
+        journal=f"{RESULTS}/journal/features-{{extractor}}.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.evaluation),
         models=lambda wildcards: " ".join(
             f"--{name} {path}" for name, path in EXTRACTOR_MODELS[wildcards.extractor].items()
         ),
     shell:
         "synthcohort features --extractor {wildcards.extractor} --settings {params.settings:q}"
-        " --seed {SYSTEM.seed} --cohort {RESULTS}/cohort --split {input.split}"
+        " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
         " --samples {input.samples} --sets {input.sets} {params.models} --out {output}"
         " --threads {threads}"
-        " --journal {RESULTS}/journal/features-{wildcards.extractor}.jsonl 2>&1 | tee {log}"
+        " --journal {params.journal} 2>&1 | tee {log}"
 
 
 rule evaluate:
@@ -72,11 +81,14 @@ rule evaluate:
     log:
         f"{LOGS}/evaluate-{{metric}}.log",
     params:
+        journal=f"{RESULTS}/journal/evaluate-{{metric}}.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.evaluation),
         features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
     shell:
         "synthcohort evaluate --metric {wildcards.metric} --settings {params.settings:q}"
-        " --seed {SYSTEM.seed} --cohort {RESULTS}/cohort --split {input.split}"
+        " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
         " --samples {input.samples} --sets {input.sets} {params.features} --out {output.result}"
         " --figure {output.figure} --threads {threads}"
-        " --journal {RESULTS}/journal/evaluate-{wildcards.metric}.jsonl 2>&1 | tee {log}"
+        " --journal {params.journal} 2>&1 | tee {log}"

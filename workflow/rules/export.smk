@@ -20,13 +20,16 @@ rule audit:
     log:
         f"{LOGS}/audit.log",
     params:
+        journal=f"{RESULTS}/journal/audit.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.audit),
     shell:
-        "synthcohort audit --settings {params.settings:q} --seed {SYSTEM.seed}"
-        " --cohort {RESULTS}/cohort --split {input.split} --latents {input.latents}"
+        "synthcohort audit --settings {params.settings:q} --seed {params.seed}"
+        " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
         " --autoencoder {input.autoencoder} --samples {input.samples} --out {output.audit}"
         " --pairs {output.pairs} --distances {output.distances} --threads {threads}"
-        " --journal {RESULTS}/journal/audit.jsonl 2>&1 | tee {log}"
+        " --journal {params.journal} 2>&1 | tee {log}"
 
 
 rule export:
@@ -44,10 +47,11 @@ rule export:
     log:
         f"{LOGS}/export.log",
     params:
+        journal=f"{RESULTS}/journal/export.jsonl",
         system=as_json(SYSTEM),
     shell:
         "synthcohort export --system {params.system:q} --samples {input.samples}"
         " --audit {input.audit} --results {input.results} --autoencoder {input.autoencoder}"
         " --diffusion {input.diffusion} --grid {input.grid} --embedding {input.embedding}"
         " --distances {input.distances} --out {output}"
-        " --journal {RESULTS}/journal/export.jsonl 2>&1 | tee {log}"
+        " --journal {params.journal} 2>&1 | tee {log}"

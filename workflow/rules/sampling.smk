@@ -9,13 +9,16 @@ rule sample:
     log:
         f"{LOGS}/sample-{{shard}}.log",
     params:
+        journal=f"{RESULTS}/journal/sample-{{shard}}.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.sampling),
     shell:
-        "synthcohort sample --settings {params.settings:q} --seed {SYSTEM.seed}"
-        " --shard {wildcards.shard} --cohort {RESULTS}/cohort --split {input.split}"
+        "synthcohort sample --settings {params.settings:q} --seed {params.seed}"
+        " --shard {wildcards.shard} --cohort {params.cohort} --split {input.split}"
         " --autoencoder {input.autoencoder} --diffusion {input.diffusion} --out {output}"
         " --threads {threads}"
-        " --journal {RESULTS}/journal/sample-{wildcards.shard}.jsonl 2>&1 | tee {log}"
+        " --journal {params.journal} 2>&1 | tee {log}"
 
 
 rule show_samples:
@@ -36,8 +39,12 @@ rule show_samples:
         ),
     log:
         f"{LOGS}/show_samples.log",
+    params:
+        journal=f"{RESULTS}/journal/show-samples.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
     shell:
-        "synthcohort show-samples --seed {SYSTEM.seed} --cohort {RESULTS}/cohort"
+        "synthcohort show-samples --seed {params.seed} --cohort {params.cohort}"
         " --split {input.split} --samples {input.samples} --figure {output.samples}"
         " --comparison {output.comparison}"
-        " --journal {RESULTS}/journal/show-samples.jsonl 2>&1 | tee {log}"
+        " --journal {params.journal} 2>&1 | tee {log}"

@@ -11,8 +11,10 @@ rule summary:
         ),
     log:
         f"{LOGS}/summary.log",
+    params:
+        results=subpath(input.audit, parent=True),
     shell:
-        "synthcohort summary --results {RESULTS} > {output} 2> {log}"
+        "synthcohort summary --results {params.results} > {output} 2> {log}"
 
 
 rule publish:
@@ -26,6 +28,7 @@ rule publish:
         f"{LOGS}/publish.log",
     params:
         system=as_json(SYSTEM),
+        journals=f"{RESULTS}/journal/*.jsonl",
     shell:
-        "synthcohort publish --system {params.system:q} --journals {RESULTS}/journal/*.jsonl"
+        "synthcohort publish --system {params.system:q} --journals {params.journals}"
         " --artifacts {input.export}/README.md {input.summary} --out {output} 2>&1 | tee {log}"

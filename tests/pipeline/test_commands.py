@@ -1,0 +1,56 @@
+"""The commands a user types: help, dry run, lint, and faults told without a traceback."""
+
+import pytest
+from conftest import REPOSITORY, TINY, configured, run, snakemake
+
+
+def test_help_and_version_answer(tmp_path):
+    shown = run(["synthcohort", "--help"], tmp_path)
+    assert shown.returncode == 0 and "autoencoder" in shown.stdout
+    assert run(["synthcohort", "--version"], tmp_path).stdout.startswith("synthcohort 0")
+
+
+def test_no_heavy_library_is_imported_to_answer(tmp_path):
+    code = (
+        "import sys, synthcohort.cli\n"
+        "try: synthcohort.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print('heavy:', sorted({'torch', 'diffusers', 'mlflow', 'sklearn', 'matplotlib'}"
+        " & set(sys.modules)))"
+    )
+    assert "heavy: []" in run(["python", "-c", code], tmp_path).stdout
+
+
+def test_the_default_system_is_planned_from_the_repository(tmp_path):
+    planned = run(["snakemake", "--dry-run", "--cores", "2"], REPOSITORY)
+    assert planned.returncode == 0, planned.stdout[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"autoencodr": {}}, "autoencodr: unknown key; did you mean 'autoencoder'?"),
+        ({"seed": "zero"}, "seed: "),
+        ({"sampling": {"steps": 0}}, "sampling.steps: "),
+        ({"source": {"kind": "folder", "root": "$NOT_SET_ANYWHERE"}}, "NOT_SET_ANYWHERE"),
+    ],
+)
+def test_a_faulty_configuration_is_told_before_anything_runs(tmp_path, changes, told):
+    failed = snakemake(tmp_path, "--configfile", configured(tmp_path, **changes))
+    assert failed.returncode != 0 and told in failed.stdout
+    assert "Traceback" not in failed.stdout and not (tmp_path / "results").exists()
+
+
+def test_a_stage_tells_a_fault_without_a_traceback_and_leaves_nothing(tmp_path):
+    source = {"kind": "folder", "root": "nowhere", "expression": "(?P<patient>.+)"}
+    config = configured(tmp_path, source=source)
+    failed = snakemake(tmp_path, "--configfile", config, "results/tiny/cohort/images.npy")
+    assert failed.returncode != 0 and "nowhere" in failed.stdout
+    assert "Traceback (most recent call last)" not in failed.stdout
+    assert not (tmp_path / "results/tiny/cohort").exists()
+
+
+def test_two_thousand_shards_are_planned(tmp_path):
+    config = configured(tmp_path, sampling=TINY["sampling"] | {"images": 2000, "shard": 1})
+    planned = snakemake(tmp_path, "--configfile", config, "--dry-run", "--quiet")
+    assert planned.returncode == 0, planned.stdout[-2000:]

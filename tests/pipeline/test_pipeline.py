@@ -1,0 +1,130 @@
+"""The whole workflow on a tiny simulated cohort: what it leaves, and that it leaves it again."""
+
+import csv
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+from conftest import configured, run, snakemake
+from PIL import Image
+
+RESULTS = "results/tiny"
+
+
+def test_every_contract_is_there(finished):
+    for name in (
+        "cohort/images.npy",
+        "cohort/manifest.csv",
+        "cohort/split.csv",
+        "cohort/leakage.json",
+        "autoencoder/config.json",
+        "latents/mean.npy",
+        "diffusion/unet/config.json",
+        "samples/shard-00001.npz",
+        "audit.json",
+        "export/README.md",
+        "summary.txt",
+    ):
+        assert (finished / RESULTS / name).is_file(), name
+
+
+def test_every_metric_comes_with_what_it_needs_to_be_read(finished):
+    found = {path.stem for path in (finished / RESULTS / "evaluation").glob("*.json")}
+    expected = {"fid", "kid", "frechet_classifier", "embedding", "real_or_synthetic"}
+    assert found >= expected
+    for name in expected:
+        result = json.loads((finished / RESULTS / f"evaluation/{name}.json").read_text())
+        low, high = result["interval"]
+        assert low <= result["value"] <= high, name
+        assert np.isfinite(result["floor"]["value"]), name
+        assert len(set(result["n"].values())) == 1 and result["seed"] == 0, name
+
+
+def test_the_export_is_whole_and_holds_the_asked_images(finished):
+    export = finished / RESULTS / "export"
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=export, check=True)
+    rows = [
+        row
+        for table in export.glob("imagefolder/*/metadata.csv")
+        for row in csv.DictReader(table.open())
+    ]
+    assert len(rows) == 40 and {row["label"] for row in rows} == {"AD", "NC"}
+    arrays = np.load(export / "tiny.npz", allow_pickle=False)
+    assert sum(len(arrays[f"{part}_images"]) for part in ("train", "val", "test")) == 40
+    image = Image.open(next(export.glob("imagefolder/train/**/*.png")))
+    assert image.size == (32, 32) and image.mode == "L"
+
+
+def test_no_path_of_this_machine_is_exported(finished):
+    for path in (finished / RESULTS / "export").rglob("*"):
+        if path.suffix in (".md", ".json", ".csv"):
+            assert str(finished) not in path.read_text(), path
+
+
+def test_the_run_ends_with_its_table_and_the_places_to_open(finished):
+    output = (finished / "output.txt").read_text()
+    for words in ("FID", "Memorised share", "Audit: passed", f"{RESULTS}/export/", "make ui"):
+        assert words in output
+
+
+def test_mlflow_has_a_run_for_the_pipeline_and_one_for_every_stage(finished):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{finished}/results/mlflow.db")
+    experiment = client.get_experiment_by_name("tiny")
+    runs = client.search_runs([experiment.experiment_id], max_results=200)
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert len(parents) == 1
+    children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    journals = list((finished / RESULTS / "journal").glob("*.jsonl"))
+    assert len(children) == len(journals)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    diffusion = next(run for run in children if run.info.run_name.startswith("diffusion"))
+    history = client.get_metric_history(diffusion.info.run_id, "loss")
+    assert history[-1].step == 320 and len(history) > 5
+
+
+def test_nothing_is_left_to_do_and_the_report_needs_no_network(finished):
+    again = snakemake(finished, "--configfile", str(finished / "config.yaml"), "--dry-run")
+    assert "Nothing to be done" in again.stdout
+    report = snakemake(
+        finished, "--configfile", str(finished / "config.yaml"), "--report", "report.html"
+    )
+    assert report.returncode == 0, report.stdout[-2000:]
+    page = (finished / "report.html").read_text()
+    for category in ("1 Data", "2 Autoencoder", "3 Diffusion", "4 Samples", "5 Eval", "6 Audit"):
+        assert category in page
+
+
+def test_the_same_configuration_gives_the_same_bytes(finished, tmp_path):
+    done = snakemake(tmp_path, "--configfile", configured(tmp_path), f"{RESULTS}/export")
+    assert done.returncode == 0, done.stdout[-4000:]
+
+    def checksums(folder: Path) -> str:
+        return (folder / RESULTS / "export/SHA256SUMS").read_text()
+
+    assert checksums(tmp_path) == checksums(finished)
+
+
+def test_a_failed_audit_stops_the_export_and_says_so(finished, tmp_path):
+    """The audit of a finished run is changed to one that failed; the export refuses it."""
+    audit = json.loads((finished / RESULTS / "audit.json").read_text())
+    audit["passed"] = audit["gates"][0]["passed"] = False
+    (tmp_path / "audit.json").write_text(json.dumps(audit))
+    from synthcohort.config import load
+
+    figures = finished / RESULTS / "figures"
+    refused = run(
+        ["synthcohort", "export", "--system", load(finished / "config.yaml").model_dump_json()]
+        + ["--audit", "audit.json", "--out", "export", "--grid", str(figures / "samples.png")]
+        + ["--autoencoder", str(finished / RESULTS / "autoencoder")]
+        + ["--diffusion", str(finished / RESULTS / "diffusion")]
+        + ["--embedding", str(figures / "embedding.png")]
+        + ["--distances", str(figures / "distances.png"), "--results"]
+        + [str(path) for path in (finished / RESULTS / "evaluation").glob("fid.json")]
+        + ["--samples", *map(str, sorted((finished / RESULTS / "samples").glob("*.npz")))],
+        tmp_path,
+    )
+    assert refused.returncode == 1 and "memorised_share" in refused.stdout
+    assert "Traceback" not in refused.stdout and not (tmp_path / "export").exists()
