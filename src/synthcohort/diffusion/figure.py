@@ -66,8 +66,8 @@ def _draw(groups: list[tuple[str, list[np.ndarray]]], rows: int, out: Path) -> N
 
     shape = groups[0][1][0].shape
     bands = [_tile(images, rows, shape) for _, images in groups]
-    height = 0.7 * rows * len(groups) * shape[1] / shape[2] + 0.1 * len(groups)
-    figure = Figure(figsize=(0.7 * COLUMNS + 0.4, height), layout="constrained")
+    height = 0.7 * rows * len(groups) * shape[1] / shape[2] + 0.2 * len(groups)
+    figure = Figure(figsize=(0.7 * COLUMNS, height), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.02, hspace=0.0, w_pad=0.02)
     for axes, (name, _), band in zip(
         figure.subplots(len(groups), squeeze=False)[:, 0], groups, bands, strict=True
@@ -75,7 +75,7 @@ def _draw(groups: list[tuple[str, list[np.ndarray]]], rows: int, out: Path) -> N
         axes.imshow(band, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
-        axes.set_ylabel(name, fontsize=8)
+        axes.set_title(name, loc="left", fontsize=8, pad=2)
     with atomic_file(out) as temporary:
         figure.savefig(temporary, dpi=150, metadata={"Software": None})
 
