@@ -56,6 +56,8 @@ rule features:
         models=lambda wildcards: " ".join(
             f"--{name} {path}" for name, path in EXTRACTOR_MODELS[wildcards.extractor].items()
         ),
+    # The longest jobs of the evaluation: started first, the others fill the gaps.
+    priority: 1
     shell:
         "synthcohort features --extractor {wildcards.extractor} --settings {params.settings:q}"
         " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
