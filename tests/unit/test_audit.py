@@ -136,7 +136,7 @@ def test_planted_copies_are_found_and_refused(study, through_decoder):
         shard(study.root / "shard-00000.npz", images[:90]),
         shard(study.root / "shard-00001.npz", images[90:]),
     ]
-    result = run(study, samples)
+    result = run(study, samples, memorised_share=0.05)
     assert not result["passed"]
     assert result["gates"][0]["value"] >= 0.1
     first = result["memorised"][:20]

@@ -57,4 +57,3 @@ SYSTEM_JSON = as_json(SYSTEM)
 wildcard_constraints:
     shard=r"\d{5}",
     extractor="|".join(EXTRACTOR_MODELS),
-    metric="|".join(METRICS),

@@ -66,31 +66,37 @@ rule features:
         " --journal {params.journal} 2>&1 | tee {log}"
 
 
-rule evaluate:
-    input:
-        images=rules.prepare.output.images,
-        split=rules.split.output.split,
-        samples=SHARDS,
-        sets=rules.sets.output,
-        features=lambda wildcards: features_of(wildcards.metric),
-    output:
-        result=f"{RESULTS}/evaluation/{{metric}}.json",
-        figure=report(
-            f"{RESULTS}/figures/{{metric}}.png",
-            category="5 Evaluation",
-            caption="../report/{metric}.rst",
-        ),
-    log:
-        f"{LOGS}/evaluate-{{metric}}.log",
-    params:
-        journal=f"{RESULTS}/journal/evaluate-{{metric}}.jsonl",
-        seed=SYSTEM.seed,
-        cohort=subpath(input.images, parent=True),
-        settings=as_json(SYSTEM.evaluation),
-        features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
-    shell:
-        "synthcohort evaluate --metric {wildcards.metric} --settings {params.settings:q}"
-        " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
-        " --samples {input.samples} --sets {input.sets} {params.features} --out {output.result}"
-        " --figure {output.figure} --threads {threads}"
-        " --journal {params.journal} 2>&1 | tee {log}"
+# One rule a metric: a caption's file name may not hold a wildcard.
+for metric in METRICS:
+
+    rule:
+        name:
+            f"evaluate_{metric}"
+        input:
+            images=rules.prepare.output.images,
+            split=rules.split.output.split,
+            samples=SHARDS,
+            sets=rules.sets.output,
+            features=features_of(metric),
+        output:
+            result=f"{RESULTS}/evaluation/{metric}.json",
+            figure=report(
+                f"{RESULTS}/figures/{metric}.png",
+                category="5 Evaluation",
+                caption=f"../report/{metric}.rst",
+            ),
+        log:
+            f"{LOGS}/evaluate-{metric}.log",
+        params:
+            journal=f"{RESULTS}/journal/evaluate-{metric}.jsonl",
+            seed=SYSTEM.seed,
+            cohort=subpath(input.images, parent=True),
+            settings=as_json(SYSTEM.evaluation),
+            metric=metric,
+            features=f"--features {features_of(metric)}" if features_of(metric) else "",
+        shell:
+            "synthcohort evaluate --metric {params.metric} --settings {params.settings:q}"
+            " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
+            " --samples {input.samples} --sets {input.sets} {params.features}"
+            " --out {output.result} --figure {output.figure} --threads {threads}"
+            " --journal {params.journal} 2>&1 | tee {log}"
