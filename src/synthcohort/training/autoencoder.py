@@ -67,15 +67,13 @@ def train_autoencoder(
         structure = 1 - ssim(made, images)
         loss = l1 + settings.structure_weight * structure + settings.kl_weight * divergence
         values = {"l1": l1, "one_minus_ssim": structure, "kl": divergence}
-        if state.images >= settings.adversarial_start * settings.images and "discriminator" in (
-            state.modules
-        ):
-            judge = state.modules["discriminator"]
+        judge = state.modules.get("discriminator")
+        if state.images < settings.adversarial_start * settings.images:
+            judge = None
+        if judge is not None:
             with autocast:
                 score = judge(made).float()
             loss = loss - settings.adversarial_weight * score.mean()
-        else:
-            judge = None
         descend(model, state.optimizers["autoencoder"], loss, settings.gradient_clip)
         if judge is not None:
             with autocast:
@@ -94,6 +92,8 @@ def train_autoencoder(
             "validation_one_minus_ssim": float(1 - ssim(made, images)),
         }
 
+    # The manifest holds the sha256 of every image.
+    inputs = [sha256(path) for path in (cohort / "manifest.csv", split)]
     train(
         state,
         settings,
@@ -107,7 +107,7 @@ def train_autoencoder(
         checkpoints=Checkpoints(
             checkpoints,
             "autoencoder",
-            digest([settings.model_dump(mode="json"), seed, sha256(split)]),
+            digest([settings.model_dump(mode="json"), seed, inputs]),
         ),
         journal=journal,
     )
