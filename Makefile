@@ -1,5 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both set everything up first; the second time
-# the set-up does nothing, because the stamp is newer than every file it was made from.
+# the set-up does nothing, because the stamp is newer than every file it was made from. Bytecode is
+# compiled there, once: where PYTHONDONTWRITEBYTECODE is set, every stage would compile it anew.
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 VENV := .venv
@@ -22,7 +23,7 @@ $(STAMP): $(LOCKS) pyproject.toml
 	@$(PYTHON) -c 'import sys, venv; ok = (3, 11) <= sys.version_info[:2] < (3, 14); sys.exit(0 if ok else f"synthcohort needs Python 3.11 to 3.13, this is {sys.version.split()[0]}; name another one with: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/installer.lock
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(LOCKS)
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes $(LOCKS)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
