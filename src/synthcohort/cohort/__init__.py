@@ -5,8 +5,8 @@ an image, in the same order: image_id, patient_id, session, slice, label, offici
 source_file, sha256.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,8 @@ class Image:
     `pixels` is uint8 or uint16, H×W (grey) or H×W×3 (RGB), over the full range of its type.
     `label` is the class name, "" where the cohort has none; `split` is the official split ("train",
     "val" or "test"), "" where there is none. `source_file` is relative to the source's root.
+    `attributes` are named numbers that belong to the image (an age; 0 or 1 for each finding of
+    several), the same names for every image of a cohort.
     """
 
     pixels: np.ndarray
@@ -41,6 +43,7 @@ class Image:
     session: str = ""
     slice: str = ""
     split: str = ""
+    attributes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
