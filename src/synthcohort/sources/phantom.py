@@ -5,9 +5,12 @@ anatomy belongs to the patient; the contrast, the bias field, the noise and the 
 belong to the scan. Only the part of the head around the lateral ventricles is simulated.
 """
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -46,8 +49,6 @@ def fetch(settings: Source, root: Path, seed: int) -> None:
     sub-*/ses-*/anat/*_T1w.nii.gz: 64×64×16 voxels of 3.2×3.2×4 mm, int16. The same settings and
     seed give the same bytes.
     """
-    from synthcohort import phantom_anatomy as anatomy
-
     rng = np.random.default_rng(derive(seed, "phantom", "participants"))
     n = settings.patients
     groups = rng.permutation(["AD"] * (n // 2) + ["NC"] * (n - n // 2))
@@ -70,16 +71,17 @@ def fetch(settings: Source, root: Path, seed: int) -> None:
     table = ["participant_id\tgroup\tage\tsex", *("\t".join(map(str, row)) for row in rows)]
     (root / "participants.tsv").write_text("\n".join(table) + "\n", encoding="utf-8")
 
-    with progress("simulate", total=n + len(twice), unit="volume") as bar:
-        for i, name in enumerate(names):
-            patient_seed = derive(seed, "phantom", i)
-            patient = anatomy.draw_patient(patient_seed, groups[i], float(ages[i]), sexes[i])
-            _write(root, name, "ses-01", _scan(patient, derive(patient_seed, "ses-01")))
+    rows = zip(names, groups, ages, sexes, intervals, strict=True)
+    people = [
+        _Person(root, name, derive(seed, "phantom", i), str(group), float(age), str(sex), years)
+        for i, (name, group, age, sex, interval) in enumerate(rows)
+        for years in [(0.0, float(interval)) if i in twice else (0.0,)]
+    ]
+    # Spawned, since a fork of a process with threads may hang.
+    workers = ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn"))
+    with workers, progress("simulate", total=len(people), unit="patient") as bar:
+        for _ in workers.map(_simulate, people):
             bar.update()
-            if i in twice:
-                patient = anatomy.grow_older(patient, float(intervals[i]))
-                _write(root, name, "ses-02", _scan(patient, derive(patient_seed, "ses-02")))
-                bar.update()
 
 
 def read(settings: Source, root: Path) -> Iterator[Image]:
@@ -92,6 +94,29 @@ def read(settings: Source, root: Path) -> Iterator[Image]:
         percentiles=(0.5, 99.9),
     )
     return nifti.read(volumes, root)
+
+
+class _Person(NamedTuple):
+    """One patient to be simulated, with everything that decides the bytes."""
+
+    root: Path
+    name: str
+    seed: int
+    group: str
+    age: float
+    sex: str
+    years: tuple[float, ...]
+    """When the scans were made, from the first one."""
+
+
+def _simulate(person: _Person) -> None:
+    from synthcohort import phantom_anatomy as anatomy
+
+    first = anatomy.draw_patient(person.seed, person.group, person.age, person.sex)
+    for number, years in enumerate(person.years, 1):
+        session = f"ses-{number:02d}"
+        patient = anatomy.grow_older(first, years) if years else first
+        _write(person.root, person.name, session, _scan(patient, derive(person.seed, session)))
 
 
 def _scan(patient: "Patient", seed: int) -> np.ndarray:

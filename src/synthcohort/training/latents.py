@@ -8,6 +8,7 @@ import torch
 
 from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.device import Hardware
+from synthcohort.evaluation.resampling import CONFIDENCE, bootstrap_weights, percentile_interval
 from synthcohort.files import atomic_directory, atomic_file, write_json
 from synthcohort.models import load_autoencoder
 from synthcohort.models.pixels import from_model, to_model
@@ -16,7 +17,6 @@ from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
 SHOWN = 8
-RESAMPLINGS = 1000
 
 
 @torch.inference_mode()
@@ -88,28 +88,21 @@ def _measure(images: np.ndarray, made: np.ndarray, patients: np.ndarray, seed: i
         "psnr": np.minimum(np.array(psnr), 10 * np.log10(top**2 * images[0].size)),
         "ssim": np.array(ssim),
     }
+    weights = bootstrap_weights(patients, derive(seed, "bootstrap"))
     intervals = {
-        name: _patient_bootstrap(value, patients, derive(seed, name))
+        name: percentile_interval(weights @ value / weights.sum(1))
         for name, value in values.items()
     }
     return {
         "metric": "autoencoder",
         "value": float(values["psnr"].mean()),
         "interval": intervals["psnr"],
-        "confidence": 0.95,
-        "interval_method": f"bootstrap over patients, {RESAMPLINGS} resamplings",
+        "confidence": CONFIDENCE,
+        "interval_method": "bootstrap over patients, percentiles",
         "n": {"images": len(images), "patients": len(set(patients))},
         "unit": "dB (PSNR)",
         "details": {"ssim": {"value": float(values["ssim"].mean()), "interval": intervals["ssim"]}},
     }
-
-
-def _patient_bootstrap(values: np.ndarray, patients: np.ndarray, seed: int) -> list[float]:
-    _, patient = np.unique(patients, return_inverse=True)
-    sums, counts = np.bincount(patient, values), np.bincount(patient)
-    drawn = np.random.default_rng(seed).integers(len(counts), size=(RESAMPLINGS, len(counts)))
-    means = sums[drawn].sum(1) / counts[drawn].sum(1)
-    return [float(x) for x in np.quantile(means, (0.025, 0.975))]
 
 
 def _draw(images: np.ndarray, made: np.ndarray, out: Path, seed: int) -> None:
