@@ -9,13 +9,14 @@ STAMP := $(VENV)/.installed
 LOCKS := envs/installer.lock envs/requirements.lock envs/inception-weights.lock
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup demo test ui lint lock clean
+.PHONY: help setup demo test ui lint docs lock clean
 help:
 	@echo "make demo   run the whole pipeline on a simulated brain-MRI cohort (about 10 minutes on two cores)"
 	@echo "make test   run every test"
 	@echo "make ui     open the MLflow UI on what has run (http://127.0.0.1:5000)"
 	@echo "make lint   ruff and snakemake --lint"
-	@echo "make lock   resolve the dependencies anew and write envs/*.lock"
+	@echo "make docs   write config/README.md from the settings' descriptions"
+	@echo "make lock   resolve the dependencies anew and write envs/requirements.lock and environment.yaml"
 
 setup: $(STAMP)
 
@@ -40,8 +41,12 @@ lint: setup
 	ruff check . && ruff format --check .
 	snakemake --lint
 
+docs: setup
+	python -m synthcohort.reference > config/README.md
+
 lock: setup
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o envs/requirements.lock
+	python envs/environment.py > envs/environment.yaml
 
 clean:
 	rm -rf $(VENV) .snakemake

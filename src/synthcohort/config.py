@@ -53,8 +53,11 @@ class Fractions(Settings):
     """Shares of the patients; they add up to 1."""
 
     train: Share = 0.7
+    """Share for training."""
     val: Share = 0.1
+    """Share for watching a training; may be 0."""
     test: Share = 0.2
+    """Share for testing."""
 
     @model_validator(mode="after")
     def _whole(self) -> "Fractions":
@@ -68,6 +71,7 @@ class Fractions(Settings):
 
 class Split(Settings):
     fractions: Fractions = Fractions()
+    """Shares of the patients in train, val and test, label by label; they add up to 1."""
     official: Literal["use", "ignore"] = "use"
     """Whether a split that the source gives is used (and refused where two parts share a patient)
     or ignored in favour of `fractions`."""
@@ -209,13 +213,21 @@ class Config(Settings):
     source: Source
     """Where the images come from."""
     prepare: Prepare = Prepare()
+    """One size, one colour mode and one depth for all images."""
     split: Split = Split()
+    """Train, val and test, by patient."""
     autoencoder: Autoencoder
+    """From images to latents and back, and how that is trained."""
     diffusion: Diffusion
+    """The diffusion model of the latents, and how it is trained."""
     sampling: Sampling = Sampling()
+    """How many synthetic images are drawn, and how."""
     evaluation: Evaluation = Evaluation()
+    """The comparison of synthetic with real images."""
     audit: Audit = Audit()
+    """The search for memorised images, and when it stops the export."""
     export: Export = Export()
+    """The dataset that is handed on."""
 
 
 def load(path: Path) -> Config:

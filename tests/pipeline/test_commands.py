@@ -54,3 +54,15 @@ def test_two_thousand_shards_are_planned(tmp_path):
     config = configured(tmp_path, sampling=TINY["sampling"] | {"images": 2000, "shard": 1})
     planned = snakemake(tmp_path, "--configfile", config, "--dry-run", "--quiet")
     assert planned.returncode == 0, planned.stdout[-2000:]
+
+
+def test_keys_are_changed_for_one_run_and_their_neighbours_stay(tmp_path):
+    changes = ["--config", "seed=7", "audit={pairs: 3}"]
+    planned = snakemake(
+        tmp_path,
+        *["--configfile", configured(tmp_path), "--dry-run", "--printshellcmds", *changes],
+    )
+    assert planned.returncode == 0, planned.stdout[-2000:]
+    (command,) = [line for line in planned.stdout.splitlines() if "synthcohort audit" in line]
+    assert "--seed 7" in command and '"pairs": 3' in command
+    assert '"memorised_share": 1.0' in command

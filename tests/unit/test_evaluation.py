@@ -10,13 +10,9 @@ from synthcohort import config
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
-from synthcohort.evaluation import metrics
 from synthcohort.evaluation.classifier import open_classifier, train_classifier
 from synthcohort.evaluation.evaluate import evaluate
 from synthcohort.evaluation.features import extract
-from synthcohort.evaluation.metrics.embedding import mixing
-from synthcohort.evaluation.metrics.real_or_synthetic import area
-from synthcohort.evaluation.neighbours import nearest_others
 from synthcohort.evaluation.sets import choose, open_sets
 from synthcohort.tracking.journal import Journal
 
@@ -275,42 +271,3 @@ def test_the_same_distribution_passes_as_real_and_noise_does_not(system, tmp_pat
     assert noise["details"]["accuracy"]["value"] > 0.9
     assert noise["floor"]["interval"][1] < 0.9
     assert len(noise["details"]["told_most_surely"]) == 8
-
-
-def test_the_area_by_pairs_is_scikit_learns_within_a_fold():
-    from sklearn.metrics import roc_auc_score
-
-    random = np.random.default_rng(0)
-    score, target = random.integers(0, 9, 60) / 9, np.arange(60) % 2
-    one = area(score, target, np.zeros(60, int), np.ones((1, 60)))
-    assert one == pytest.approx(roc_auc_score(target, score))
-    # A constant added to one fold's scores changes nothing: folds are not compared.
-    fold = np.arange(60) // 30
-    ones = np.ones((1, 60))
-    shifted = area(score + 5 * fold, target, fold, ones)
-    assert shifted == pytest.approx(area(score, target, fold, ones))
-
-
-def test_neighbours_are_of_other_patients_and_nearest():
-    features = np.array([[0.0], [0.1], [0.3], [1.0], [1.5]])
-    patients = np.array(["a", "a", "b", "c", "c"])
-    assert nearest_others(features, patients, 1)[:, 0].tolist() == [2, 2, 1, 2, 2]
-    # More neighbours than every row has: all rows get as many as the one with fewest.
-    assert nearest_others(features, patients, 9).shape == (5, 3)
-
-
-def test_mixing_is_one_for_shuffled_and_nought_for_separate_origins():
-    features = np.random.default_rng(0).normal(size=(200, 3))
-    patients = np.array([f"p{i}" for i in range(200)])
-    origin = np.arange(200) % 2
-    shuffled = mixing(features, origin, patients, 5, seed=0)
-    assert shuffled["interval"][0] <= 1 <= shuffled["interval"][1]
-    assert mixing(features + 50 * origin[:, None], origin, patients, 5, seed=0)["value"] == 0
-
-
-def test_every_metric_names_its_extractor():
-    from synthcohort.evaluation.features import EXTRACTORS
-
-    assert len(metrics.names()) == 5
-    for name in metrics.names():
-        assert metrics.module(name).EXTRACTOR in (None, *EXTRACTORS)

@@ -1,113 +1,25 @@
 """Training through its stage functions on a tiny cohort: determinism, resumption, faults."""
 
-import csv
 import errno
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import trained
 from safetensors.torch import load_file
-from skimage.metrics import structural_similarity
+from trained import AUTOENCODER, DIFFUSION, HARDWARE, JOURNAL, autoencoder, data, diffusion
 
-from synthcohort.cohort import MANIFEST_COLUMNS
-from synthcohort.config import Autoencoder, Diffusion, Sampling
-from synthcohort.device import Hardware
+from synthcohort.config import Sampling
 from synthcohort.diffusion.sampling import sample
 from synthcohort.errors import UserError
-from synthcohort.models import build_autoencoder, load_autoencoder, load_denoiser
-from synthcohort.tracking.journal import Journal
+from synthcohort.models import load_autoencoder, load_denoiser
 from synthcohort.training import loop
-from synthcohort.training.autoencoder import train_autoencoder
 from synthcohort.training.checkpoints import Checkpoints
-from synthcohort.training.diffusion import train_diffusion
-from synthcohort.training.latents import encode
-from synthcohort.training.losses import ssim
 
-HARDWARE = Hardware("cpu", "fp32", 1)
-JOURNAL = Journal(None, "test", {})
-AUTOENCODER = Autoencoder(
-    images=240, batch=16, channels=(8, 8), latent_channels=2, checkpoint_images=48, warmup_images=32
-)
-DIFFUSION = Diffusion(
-    images=240,
-    batch=16,
-    channels=(8, 16),
-    blocks=1,
-    checkpoint_images=48,
-    warmup_images=32,
-)
-
-
-@pytest.fixture(scope="session")
-def system(tmp_path_factory) -> Path:
-    """A folder with a cohort of 60 images of 16×16 in two labels, split, and all stages trained."""
-    folder = tmp_path_factory.mktemp("system")
-    (folder / "cohort").mkdir()
-    rng = np.random.default_rng(0)
-    labels = np.arange(60) % 2
-    base = np.where(labels, 60, 180)[:, None, None, None] + rng.normal(0, 30, (60, 1, 16, 16))
-    np.save(folder / "cohort/images.npy", base.clip(0, 255).astype(np.uint8))
-    with (folder / "cohort/manifest.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, MANIFEST_COLUMNS, restval="")
-        table.writeheader()
-        for i, label in enumerate(labels):
-            row = {"image_id": f"i{i}", "patient_id": f"p{i // 2}", "label": "AB"[label]}
-            table.writerow(row)
-    with (folder / "cohort/split.csv").open("w", newline="") as file:
-        file.write("image_id,patient_id,split\n")
-        for i in range(60):
-            part = "train" if i < 40 else "val" if i < 50 else "test"
-            file.write(f"i{i},p{i // 2},{part}\n")
-    _autoencoder(folder, "autoencoder")
-    encode(
-        seed=0,
-        **_data(folder),
-        autoencoder=folder / "autoencoder",
-        out=folder / "latents",
-        measured=folder / "autoencoder.json",
-        figure=folder / "reconstructions.png",
-        hardware=HARDWARE,
-        journal=JOURNAL,
-    )
-    _diffusion(folder, "diffusion")
-    return folder
-
-
-def _data(folder: Path) -> dict[str, Path]:
-    return {"cohort": folder / "cohort", "split": folder / "cohort/split.csv"}
-
-
-def _autoencoder(folder: Path, out: str, settings: Autoencoder = AUTOENCODER) -> dict:
-    train_autoencoder(
-        settings,
-        seed=0,
-        **_data(folder),
-        out=folder / out,
-        curve=folder / f"{out}.png",
-        checkpoints=folder / f"checkpoints-{out}",
-        hardware=HARDWARE,
-        journal=JOURNAL,
-    )
-    return load_file(folder / out / "diffusion_pytorch_model.safetensors")
-
-
-def _diffusion(folder: Path, out: str, settings: Diffusion = DIFFUSION) -> dict:
-    train_diffusion(
-        settings,
-        seed=0,
-        **_data(folder),
-        latents=folder / "latents",
-        autoencoder=folder / "autoencoder",
-        out=folder / out,
-        curve=folder / f"{out}.png",
-        checkpoints=folder / f"checkpoints-{out}",
-        hardware=HARDWARE,
-        journal=JOURNAL,
-    )
-    return load_file(folder / out / "unet/diffusion_pytorch_model.safetensors")
+# The fixture of these tests too.
+system = trained.system
 
 
 def _sample(folder: Path, out: Path, **keys) -> dict[str, np.ndarray]:
@@ -116,7 +28,7 @@ def _sample(folder: Path, out: Path, **keys) -> dict[str, np.ndarray]:
         Sampling(steps=4, **keys),
         seed=0,
         shard=shard,
-        **_data(folder),
+        **data(folder),
         autoencoder=folder / "autoencoder",
         diffusion=folder / "diffusion",
         out=out,
@@ -147,7 +59,7 @@ def _kill_at(monkeypatch, images: int) -> None:
 
 
 @pytest.mark.parametrize("images", [16, 48, 112, 224])
-@pytest.mark.parametrize("stage", [_autoencoder, _diffusion])
+@pytest.mark.parametrize("stage", [autoencoder, diffusion])
 def test_a_killed_and_resumed_training_ends_with_the_same_tensors(
     system, monkeypatch, stage, images
 ):
@@ -158,9 +70,9 @@ def test_a_killed_and_resumed_training_ends_with_the_same_tensors(
             stage(system, name)
     assert not (system / name).exists()
     resumed = stage(system, name)
-    whole = "autoencoder" if stage is _autoencoder else "diffusion/unet"
+    whole = "autoencoder" if stage is autoencoder else "diffusion/unet"
     assert _same(resumed, load_file(system / whole / "diffusion_pytorch_model.safetensors"))
-    undisturbed = "autoencoder" if stage is _autoencoder else "diffusion"
+    undisturbed = "autoencoder" if stage is autoencoder else "diffusion"
     assert (system / f"{name}.png").read_bytes() == (system / f"{undisturbed}.png").read_bytes()
 
 
@@ -172,11 +84,11 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
     with monkeypatch.context() as patch:
         _kill_at(patch, 160)
         with pytest.raises(Killed):
-            _diffusion(system, name)
+            diffusion(system, name)
     _, newest = sorted((system / f"checkpoints-{name}").glob("*/*.safetensors"))
     whole = newest.read_bytes()
     newest.write_bytes(whole[: len(whole) // 2] if damage == "truncated" else b"")
-    resumed = _diffusion(system, name)
+    resumed = diffusion(system, name)
     assert newest.name in capsys.readouterr().err
     undisturbed = load_file(system / "diffusion/unet/diffusion_pytorch_model.safetensors")
     assert _same(resumed, undisturbed)
@@ -186,7 +98,7 @@ def test_a_checkpoint_of_other_settings_is_refused(system, monkeypatch):
     with monkeypatch.context() as patch:
         _kill_at(patch, 160)
         with pytest.raises(Killed):
-            _diffusion(system, "other")
+            diffusion(system, "other")
     (folder,) = (system / "checkpoints-other").iterdir()
     checkpoints = Checkpoints(system / "elsewhere", "diffusion", "another")
     checkpoints.folder.parent.mkdir()
@@ -196,7 +108,7 @@ def test_a_checkpoint_of_other_settings_is_refused(system, monkeypatch):
 
 
 def test_changed_settings_train_from_the_start(system):
-    trained = _diffusion(system, "changed", DIFFUSION.model_copy(update={"learning_rate": 5e-4}))
+    trained = diffusion(system, "changed", DIFFUSION.model_copy(update={"learning_rate": 5e-4}))
     original = load_file(system / "diffusion/unet/diffusion_pytorch_model.safetensors")
     assert not _same(trained, original)
 
@@ -205,7 +117,7 @@ def test_changed_settings_train_from_the_start(system):
 def test_a_loss_that_stops_being_finite_stops_the_training(system):
     wild = AUTOENCODER.model_copy(update={"learning_rate": 1e30, "gradient_clip": 1e30})
     with pytest.raises(UserError, match=r"stopped being finite after .* Lower learning_rate"):
-        _autoencoder(system, "wild", wild)
+        autoencoder(system, "wild", wild)
     assert not (system / "wild").exists()
 
 
@@ -225,23 +137,23 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_costs_nothing(system, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "_save", full)
         with pytest.raises(UserError, match="the disk is full"):
-            _diffusion(system, "full")
+            diffusion(system, "full")
     assert not (system / "full").exists()
     kept = list((system / "checkpoints-full").glob("*/*"))
     assert len(kept) == 1, "the whole checkpoint stays, the half one does not"
     undisturbed = load_file(system / "diffusion/unet/diffusion_pytorch_model.safetensors")
-    assert _same(_diffusion(system, "full"), undisturbed)
+    assert _same(diffusion(system, "full"), undisturbed)
 
 
 def test_the_discriminator_takes_part_and_is_resumed(system, monkeypatch):
     settings = AUTOENCODER.model_copy(update={"adversarial_weight": 0.1})
-    whole = _autoencoder(system, "adversarial", settings)
+    whole = autoencoder(system, "adversarial", settings)
     assert not _same(whole, load_file(system / "autoencoder/diffusion_pytorch_model.safetensors"))
     with monkeypatch.context() as patch:
         _kill_at(patch, 160)
         with pytest.raises(Killed):
-            _autoencoder(system, "adversarial-killed", settings)
-    assert _same(_autoencoder(system, "adversarial-killed", settings), whole)
+            autoencoder(system, "adversarial-killed", settings)
+    assert _same(autoencoder(system, "adversarial-killed", settings), whole)
 
 
 def test_diffusers_own_classes_load_what_was_trained(system):
@@ -257,7 +169,7 @@ def test_diffusers_autoencoder_kl_is_built_saved_and_loaded(system):
     from diffusers import AutoencoderKL
 
     settings = AUTOENCODER.model_copy(update={"network": "kl", "images": 32, "channels": (8, 8)})
-    _autoencoder(system, "kl", settings)
+    autoencoder(system, "kl", settings)
     loaded = AutoencoderKL.from_pretrained(system / "kl")
     assert loaded.config.scaling_factor != AutoencoderKL().config.scaling_factor
     assert loaded.decode(loaded.encode(torch.zeros(1, 1, 16, 16)).latent_dist.mode()).sample.shape
@@ -271,23 +183,6 @@ def test_latents_are_unit_variance_over_train_after_the_stored_scale(system):
     assert scaled.mean() == pytest.approx(0, abs=0.05) and scaled.std() == pytest.approx(
         1, abs=0.05
     )
-
-
-def test_ssim_agrees_with_scikit_image():
-    rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, (3, 2, 20, 24))
-    y = np.clip(x + rng.normal(0, 0.3, x.shape), -1, 1)
-    # scikit-image leaves out a border of half a window, which is where avg_pool2d has no window.
-    reference = [
-        structural_similarity(a, b, data_range=2, channel_axis=0) for a, b in zip(x, y, strict=True)
-    ]
-    ours = ssim(torch.from_numpy(x), torch.from_numpy(y))
-    assert float(ours) == pytest.approx(np.mean(reference), abs=1e-6)
-
-
-def test_an_image_size_that_does_not_fit_the_autoencoder_is_told():
-    with pytest.raises(UserError, match=r"prepare\.size is 60×64.*multiples of 8"):
-        build_autoencoder(AUTOENCODER, 1, (60, 64))
 
 
 def test_a_sample_does_not_depend_on_the_shard(system, tmp_path):
@@ -324,21 +219,3 @@ def test_guidance_of_zero_forgets_the_label(system):
     torch.testing.assert_close(guided(denoiser, latents, t, labels, 1.0), label)
     expected = null + 3 * (label - null)
     torch.testing.assert_close(guided(denoiser, latents, t, labels, 3.0), expected)
-
-
-def test_the_learning_rate_rises_and_falls_as_described():
-    settings = Diffusion(images=1000, batch=10, warmup_images=100, learning_rate=1.0)
-    rates = [loop.learning_rate(settings, images) for images in range(0, 1000, 10)]
-    assert rates[0] == pytest.approx(0.1) and rates[10] == pytest.approx(1.0)
-    assert all(a > b for a, b in pairwise(rates[10:]))
-    assert rates[55] == pytest.approx(0.5) and rates[-1] < 0.01
-
-
-def test_every_epoch_shows_every_image_once_whatever_the_batch():
-    rows = np.arange(10, 33)
-    for batch in (4, 23, 50):
-        seen = np.concatenate(
-            [loop.batch_rows(rows, 0, start, batch) for start in range(0, 23 * batch, batch)]
-        )
-        for epoch in range(len(seen) // 23):
-            assert sorted(seen[epoch * 23 : (epoch + 1) * 23]) == rows.tolist()

@@ -40,9 +40,13 @@ class Columns(Settings):
     file: str = "file"
     """The image's path relative to `root`, with or without its suffix."""
     patient: str = ""
+    """The patient that the image is of."""
     label: str = ""
+    """The image's class."""
     session: str = ""
+    """The visit or scan that the image comes from."""
     split: str = ""
+    """The part of the official split that the image is in."""
 
 
 class Source(Settings):

@@ -1,0 +1,77 @@
+"""The example of a new source in CONTRIBUTING.md, put where a contributor would put it."""
+
+import csv
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from conftest import REPOSITORY, TINY, snakemake
+from scipy.ndimage import gaussian_filter
+
+RANGE = (-1000, 400)
+
+
+@pytest.fixture
+def example(tmp_path) -> dict[str, str]:
+    """The environment of a copy of the package with the example's source and of its slices."""
+    package = tmp_path / "src/synthcohort"
+    shutil.copytree(
+        REPOSITORY / "src/synthcohort", package, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"```(python|yaml)\n(.*?)```", text, re.DOTALL))
+    (package / "sources/ct_slices.py").write_text(blocks["python"], encoding="utf-8")
+    # The sizes of the tiny system in place of the example's; its source as it stands there.
+    config = yaml.safe_load(blocks["yaml"]) | {k: v for k, v in TINY.items() if k != "source"}
+    assert config["source"]["window"] == list(RANGE)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    _write_slices(tmp_path / "slices")
+    return {"PYTHONPATH": str(package.parent), "CT_SLICES": str(tmp_path / "slices")}
+
+
+def _write_slices(folder: Path) -> None:
+    """Two slices of each of 24 patients, 32×32 int16, of which nodules are the brighter."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    with (folder / "slices.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "patient", "label"])
+        for i in range(48):
+            label = ("clear", "nodule")[i // 2 % 2]
+            smooth = gaussian_filter(random.normal(size=(32, 32)), 2)
+            slice_ = -600 + 300 * (label == "nodule") + 400 * smooth / smooth.std()
+            np.save(folder / f"slice-{i:02d}.npy", slice_.astype(np.int16))
+            table.writerow([f"slice-{i:02d}.npy", f"patient-{i // 2:02d}", label])
+
+
+def test_the_example_of_a_new_source_goes_the_whole_way(tmp_path, example):
+    done = snakemake(
+        tmp_path, "results/tiny/export", "--configfile", str(tmp_path / "config.yaml"), **example
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    images = np.load(tmp_path / "results/tiny/cohort/images.npy", allow_pickle=False)
+    given = np.load(tmp_path / "slices/slice-05.npy")
+    expected = np.rint(255 * (given.clip(*RANGE) - RANGE[0]) / (RANGE[1] - RANGE[0]))
+    np.testing.assert_array_equal(images[5, 0], expected)
+    exported = (tmp_path / "results/tiny/export").glob("imagefolder/*/metadata.csv")
+    labels = [row["label"] for path in exported for row in csv.DictReader(path.open())]
+    assert len(labels) == 40 and set(labels) == {"clear", "nodule"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("gone.npy", "cannot be read as a .npy array"),
+        ("slice-00.npy,,clear", "has no patient; fill it in"),
+    ],
+)
+def test_the_example_tells_faults_as_the_other_sources_do(tmp_path, example, fault, told):
+    with (tmp_path / "slices/slices.csv").open("a") as file:
+        file.write(fault + ("" if "," in fault else ",patient-99,clear") + "\n")
+    cohort = "results/tiny/cohort/images.npy"
+    failed = snakemake(tmp_path, cohort, "--configfile", str(tmp_path / "config.yaml"), **example)
+    assert failed.returncode != 0 and told in failed.stdout
+    assert "Traceback (most recent call last)" not in failed.stdout
