@@ -5,19 +5,15 @@ a changed section re-runs that stage and what depends on it. Settings about hard
 device, precision) are not here: they live in the Snakemake profiles.
 """
 
-import os
-import re
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from synthcohort import sources
-from synthcohort.errors import UserError
+from synthcohort import config_check, sources
 from synthcohort.settings import Settings
 
 Source = Annotated[
@@ -224,15 +220,7 @@ def load(path: Path) -> Config:
     Raises:
         UserError: not YAML, or a key is unknown, missing, of the wrong type or out of range.
     """
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such configuration file") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not a YAML file: {error}") from None
-    if not isinstance(values, Mapping):
-        raise UserError(f"{path}: expected keys and values, such as `name: my-cohort`")
-    return check(values, str(path))
+    return check(config_check.read(path), str(path))
 
 
 def check(values: Mapping[str, Any], where: str = "configuration") -> Config:
@@ -243,59 +231,4 @@ def check(values: Mapping[str, Any], where: str = "configuration") -> Config:
     Raises:
         UserError: one line for every key that is unknown, missing, mistyped or out of range.
     """
-    try:
-        return Config.model_validate(_expand(values, where))
-    except ValidationError as error:
-        raise UserError("\n".join(_told(item, where) for item in error.errors())) from None
-
-
-def _expand(value: Any, where: str) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _expand(item, f"{where}: {key}") for key, item in value.items()}
-    if isinstance(value, list):
-        return [_expand(item, where) for item in value]
-    if isinstance(value, str):
-        for name in re.findall(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?", value):
-            if name not in os.environ:
-                raise UserError(
-                    f"{where}: the environment variable {name} is not set; "
-                    f"set it (export {name}=…) or write the value itself in place of {value!r}"
-                )
-        return os.path.expandvars(value)
-    return value
-
-
-def _told(item: Mapping[str, Any], where: str) -> str:
-    # A key inside the source is located under its kind; the user never wrote that level.
-    path = [str(part) for part in item["loc"]]
-    if path[:1] == ["source"] and path[1:2] and path[1] in sources.names():
-        del path[1]
-    # So are the alternatives of a value that may be of several types.
-    path = [part for part in path if not part.startswith(("constrained-", "dict["))]
-    key = ".".join(path)
-    if item["type"] in ("union_tag_not_found", "union_tag_invalid"):
-        return f"{where}: {key}.kind: expected one of {', '.join(sources.names())}"
-    if item["type"] == "extra_forbidden":
-        known = _known(path[:-1], item)
-        return f"{where}: {key}: unknown key{_nearest(path[-1], known)}"
-    if item["type"] == "missing":
-        return f"{where}: {key}: missing; this key has no default"
-    message = item["msg"].removeprefix("Value error, ")
-    got = "" if isinstance(item["input"], Mapping) else f", got {item['input']!r}"
-    return f"{where}: {key}: {message}{got}"
-
-
-def _known(path: list[str], item: Mapping[str, Any]) -> list[str]:
-    model: Any = Config
-    if path[:1] == ["source"]:
-        model, path = sources.module(str(item["loc"][1])).Source, path[1:]
-    for part in path:
-        model = model.model_fields[part].annotation
-    return sorted(model.model_fields)
-
-
-def _nearest(key: str, known: list[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; the keys here are {', '.join(known)}"
+    return config_check.checked(Config, values, where)
