@@ -78,6 +78,8 @@ def _told(model: type[Settings], item: Mapping[str, Any], where: str) -> str:
     if item["type"] == "missing":
         return f"{where}: {key}: missing; this key has no default"
     message = item["msg"].removeprefix("Value error, ")
+    if not path:  # a rule that holds between sections; its text names the keys
+        return f"{where}: {message}"
     got = "" if isinstance(item["input"], Mapping) else f", got {item['input']!r}"
     return f"{where}: {key}: {message}{got}"
 

@@ -103,6 +103,9 @@ def _diffusion(folder: Path, out: str, settings: Diffusion = DIFFUSION) -> dict:
         autoencoder=folder / "autoencoder",
         out=folder / out,
         curve=folder / f"{out}.png",
+        noising=folder / f"{out}-noising.png",
+        denoising=folder / f"{out}-denoising.png",
+        animation=folder / f"{out}-denoising.gif",
         checkpoints=folder / f"checkpoints-{out}",
         hardware=HARDWARE,
         journal=JOURNAL,
@@ -318,12 +321,13 @@ def test_guidance_of_zero_forgets_the_label(system):
     latents = torch.randn(2, 2, 2, 2, generator=torch.Generator().manual_seed(0))
     t = torch.tensor(500)
     labels = torch.tensor([0, 1])
+    told = torch.tensor([[1.0, 1, 0], [1, 0, 1]])
     null = denoiser(latents, t, class_labels=torch.tensor([2, 2])).sample
     label = denoiser(latents, t, class_labels=labels).sample
-    torch.testing.assert_close(guided(denoiser, latents, t, labels, 0.0), null)
-    torch.testing.assert_close(guided(denoiser, latents, t, labels, 1.0), label)
+    torch.testing.assert_close(guided(denoiser, latents, t, told, 0.0), null)
+    torch.testing.assert_close(guided(denoiser, latents, t, told, 1.0), label)
     expected = null + 3 * (label - null)
-    torch.testing.assert_close(guided(denoiser, latents, t, labels, 3.0), expected)
+    torch.testing.assert_close(guided(denoiser, latents, t, told, 3.0), expected)
 
 
 def test_the_learning_rate_rises_and_falls_as_described():
@@ -332,6 +336,18 @@ def test_the_learning_rate_rises_and_falls_as_described():
     assert rates[0] == pytest.approx(0.1) and rates[10] == pytest.approx(1.0)
     assert all(a > b for a, b in pairwise(rates[10:]))
     assert rates[55] == pytest.approx(0.5) and rates[-1] < 0.01
+
+
+def test_without_decay_the_learning_rate_stays_at_its_peak():
+    settings = Diffusion(images=100, batch=10, warmup_images=20, learning_rate=1.0, decay="none")
+    rates = [loop.learning_rate(settings, images) for images in range(0, 100, 10)]
+    assert rates == [0.5, *[1.0] * 9]
+
+
+def test_the_autoencoder_can_be_trained_on_the_squared_error(system):
+    settings = AUTOENCODER.model_copy(update={"reconstruction": "mse", "structure_weight": 0.0})
+    trained = _autoencoder(system, "squared", settings)
+    assert not _same(trained, load_file(system / "autoencoder/diffusion_pytorch_model.safetensors"))
 
 
 def test_every_epoch_shows_every_image_once_whatever_the_batch():
