@@ -120,7 +120,7 @@ def shard(path: Path, values: np.ndarray, names: list[str], labels=("",)) -> lis
         labels=np.arange(count) % len(labels),
         index=np.arange(count) // len(labels),
         seeds=np.arange(count),
-        label_names=np.array(labels),
+        label_names=np.array(list(labels)),
         attributes=values.astype(np.float32),
         attribute_names=np.array(names),
     )

@@ -176,11 +176,11 @@ def draw(folder: Path, out: Path, number: int = 0, **keys) -> Path:
 
 @pytest.fixture(scope="module")
 def aged(tmp_path_factory) -> Path:
-    """Labels A and B with an age: A from 20 to 49, B from 60 to 89."""
+    """Labels A and B with an age (A from 20 to 49, B from 60 to 89) and a dose, always the same."""
     folder = tmp_path_factory.mktemp("aged")
     numbers = np.arange(60)
     ages = np.where(numbers % 2, 60, 20) + numbers % 30
-    write_cohort(folder, ["AB"[i % 2] for i in numbers], {"age": ages})
+    write_cohort(folder, ["AB"[i % 2] for i in numbers], {"age": ages, "dose": np.full(60, 0.1)})
     train(folder, Diffusion(**TINY, steps=300, schedule="sine", loss="l1"))
     return folder
 
@@ -210,7 +210,9 @@ def test_the_pixels_are_the_latents_without_an_autoencoder(aged):
 def test_the_stage_leaves_what_samplers_and_readers_need(aged):
     standard = json.loads((aged / "diffusion/attributes.json").read_text())
     ages = open_cohort(aged / "cohort").attributes[:40, 0].astype(float)
-    assert standard == {"names": ["age"], "mean": [ages.mean()], "std": [ages.std()]}
+    assert standard["names"] == ["age", "dose"]
+    assert standard["mean"] == pytest.approx([ages.mean(), 0.1])
+    assert standard["std"] == pytest.approx([ages.std(), 1])
     scheduler = json.loads((aged / "diffusion/scheduler/scheduler_config.json").read_text())
     assert scheduler["clip_sample"] and len(scheduler["trained_betas"]) == 300
     for name in ("noising", "denoising"):
@@ -230,7 +232,7 @@ def test_a_sample_has_the_attributes_of_a_train_image_of_its_label(aged, tmp_pat
     sampled = shards.describe([draw(aged, tmp_path / "a.npz", images=24, shard=24)])
     data = open_cohort(aged / "cohort", aged / "cohort/split.csv")
     train = data.of("train")
-    assert sampled.attribute_names == ["age"] and not sampled.multi_label
+    assert sampled.attribute_names == ["age", "dose"] and not sampled.multi_label
     for label, name in enumerate("AB"):
         real = set(data.attributes[train[data.classes[train] == label], 0])
         made = set(sampled.attributes[sampled.labels == label, 0])

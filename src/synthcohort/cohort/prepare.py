@@ -127,7 +127,7 @@ def _check_attributes(image: Image, names: list[str]) -> None:
                 f"{image.source_file}: an attribute is called {name!r}, which is the name of "
                 "another column; give it another name"
             )
-        if not abs(value) <= np.finfo(np.float32).max:
+        if not abs(value) <= float(np.finfo(np.float32).max):
             raise UserError(
                 f"{image.source_file}: the attribute {name!r} is {value}; expected a finite number"
             )

@@ -134,7 +134,10 @@ def load_autoencoder(path: Path) -> "nn.Module":
     if name == "StridedAutoencoder":
         from synthcohort.models.strided import StridedAutoencoder as Autoencoder
     elif name == "IdentityAutoencoder":
-        from synthcohort.models.identity import IdentityAutoencoder as Autoencoder
+        from synthcohort.models.identity import IdentityAutoencoder
+
+        # There are no weights, so diffusers has saved the configuration alone.
+        return IdentityAutoencoder.from_config(IdentityAutoencoder.load_config(path)).eval()
     else:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL as Autoencoder
     return Autoencoder.from_pretrained(path, low_cpu_mem_usage=False).eval()

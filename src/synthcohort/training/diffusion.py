@@ -13,7 +13,13 @@ from synthcohort.diffusion.objective import draw_timesteps, loss, withhold
 from synthcohort.diffusion.process import draw_denoising, draw_noising
 from synthcohort.diffusion.schedule import build_schedule
 from synthcohort.files import atomic_directory, digest, read_json, sha256, write_json
-from synthcohort.models import build_denoiser, load_autoencoder, parameters, works_on_pixels
+from synthcohort.models import (
+    build_denoiser,
+    load_autoencoder,
+    load_denoiser,
+    parameters,
+    works_on_pixels,
+)
 from synthcohort.models.condition import describe
 from synthcohort.models.pixels import normalise
 from synthcohort.seeds import derive, torch_generator
@@ -135,7 +141,9 @@ def train_diffusion(
     decoder = load_autoencoder(autoencoder).to(device)
     chosen = np.random.default_rng(derive(seed, "diffusion", "figures")).permutation(held_out)
     draw_noising(schedule, torch.from_numpy(mean[chosen]), decoder, seed, noising)
-    draw_denoising(schedule, average, told[chosen], decoder, seed, denoising, animation)
+    # Loaded anew: `average` may be compiled, which would be compiled again for so few images.
+    denoiser = load_denoiser(out).to(device)
+    draw_denoising(schedule, denoiser, told[chosen], decoder, seed, denoising, animation)
     for figure in (curve, noising, denoising, animation):
         journal.figure(figure)
     journal.result(**parameters(model))
@@ -144,10 +152,9 @@ def train_diffusion(
 def _standard(data: Cohort) -> dict[str, list]:
     """Name, mean and standard deviation of every attribute over train."""
     values = data.attributes[data.of("train")].astype(np.float64)
-    std = values.std(0)
     return {
         "names": data.attribute_names,
         "mean": values.mean(0).tolist(),
         # One that is the same on all train images tells nothing, and is only centred.
-        "std": np.where(std > 0, std, 1).tolist(),
+        "std": np.where(np.ptp(values, axis=0) > 0, values.std(0), 1).tolist(),
     }
