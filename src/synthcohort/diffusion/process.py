@@ -56,7 +56,7 @@ def draw_noising(
     falling.plot(steps, 1 - betas, label="α")
     falling.plot(steps, np.cumprod(1 - betas.astype(np.float64)), label="ᾱ")
     noisy = noised(last).flatten().numpy()
-    values.hist(noisy, bins=80, range=(-4, 4), density=True, color="0.7", label=f"at t = {last}")
+    values.hist(noisy, bins=40, range=(-4, 4), density=True, color="0.7", label=f"at t = {last}")
     x = np.linspace(-4, 4, 201)
     values.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), label="N(0, 1)")
     rising.set(xlabel="t")
