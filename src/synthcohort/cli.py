@@ -70,9 +70,9 @@ STAGES = {
     ),
     "diffusion": Stage(
         "training.diffusion:train_diffusion",
-        "train the latent diffusion model",
+        "train the diffusion model",
         {"settings": config.Diffusion},
-        "cohort split latents autoencoder out curve checkpoints",
+        "cohort split latents autoencoder out curve noising denoising animation checkpoints",
         hardware=True,
     ),
     "sample": Stage(

@@ -5,19 +5,15 @@ a changed section re-runs that stage and what depends on it. Settings about hard
 device, precision) are not here: they live in the Snakemake profiles.
 """
 
-import os
-import re
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from synthcohort import sources
-from synthcohort.errors import UserError
+from synthcohort import config_check, sources
 from synthcohort.settings import Settings
 
 Source = Annotated[
@@ -91,11 +87,13 @@ class Training(Settings):
     batch: Positive = 64
     """Images a step."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    """Peak of the learning rate: linear warm-up to it, cosine decay from it to zero."""
+    """Peak of the learning rate, after a linear warm-up to it."""
+    decay: Literal["cosine", "none"] = "cosine"
+    """The learning rate after the warm-up: falling to zero along a cosine, or constant."""
     warmup_images: Annotated[int, Field(ge=0)] = 5_000
     """Images over which the learning rate rises from zero."""
     weight_decay: Weight = 0.01
-    """AdamW's decoupled weight decay."""
+    """AdamW's decoupled weight decay; 0 makes it Adam."""
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest norm of the gradient; a longer one is scaled down to it."""
     checkpoint_images: Positive = 50_000
@@ -103,22 +101,42 @@ class Training(Settings):
 
 
 class Autoencoder(Training):
-    network: Literal["strided", "kl"] = "strided"
+    images: Annotated[int, Field(ge=0)] = 0
+    """How long to train: images seen, each counted every time; not given with `network: none`."""
+    network: Literal["strided", "kl", "none"] = "strided"
     """`strided`: light, no convolution at full resolution, for CPU budgets; `kl`: diffusers'
-    AutoencoderKL, for a GPU."""
+    AutoencoderKL, for a GPU; `none`: there is no autoencoder, the diffusion model works on the
+    pixels themselves, and no other key is given."""
     channels: tuple[Positive, ...] = (64, 128)
     """Channels by level. `strided` starts at a quarter of the resolution and halves it from level
     to level; `kl` starts at the full resolution."""
     latent_channels: Positive = 8
     """Channels of the latent."""
+    reconstruction: Literal["l1", "mse"] = "l1"
+    """Loss between an image and its reconstruction, of weight 1: mean absolute or mean squared
+    error."""
     structure_weight: Weight = 0.2
-    """Weight of 1 − SSIM (Wang 2004) beside the L1 loss of weight 1."""
+    """Weight of 1 − SSIM (Wang 2004) beside it."""
     kl_weight: Weight = 1e-6
     """Weight of the Kullback–Leibler divergence to N(0, 1), per latent element."""
     adversarial_weight: Weight = 0.0
     """Weight of a patch discriminator's hinge loss (Isola 2017); 0 trains without one."""
     adversarial_start: Share = 0.3
     """Share of the training after which the discriminator takes part."""
+
+    @model_validator(mode="after")
+    def _something_to_train(self) -> "Autoencoder":
+        if self.network != "none":
+            if not self.images:
+                raise ValueError("images: missing; give how many images the training is to see")
+            return self
+        others = sorted(set(self.model_dump(exclude_defaults=True)) - {"network"})
+        if others:
+            raise ValueError(
+                f"network: none leaves nothing to train, but {', '.join(others)} is given; "
+                "remove it, or choose a network"
+            )
+        return self
 
 
 class Diffusion(Training):
@@ -128,8 +146,12 @@ class Diffusion(Training):
     """Residual blocks a level."""
     attention: tuple[bool, ...] = (False, True)
     """Self-attention, level by level."""
-    schedule: Literal["linear", "scaled_linear", "cosine"] = "cosine"
-    """Noise schedule: linear (Ho 2020), scaled-linear (Rombach 2022), cosine (Nichol 2021)."""
+    cross_attention: bool = False
+    """Tell the U-Net label and attributes by cross-attention, at the levels with attention, in
+    place of an embedding that is added to the timestep's."""
+    schedule: Literal["linear", "scaled_linear", "cosine", "sine"] = "cosine"
+    """Noise schedule: linear (Ho 2020), scaled-linear (Rombach 2022), cosine (Nichol 2021, with
+    s = 0.008), or sine: β rises along half a cosine wave from beta_start to beta_end."""
     steps: Positive = 1000
     """Diffusion steps T."""
     beta_start: Annotated[float, Field(gt=0, lt=1)] = 1e-4
@@ -138,8 +160,11 @@ class Diffusion(Training):
     """β of the last step; not used by the cosine schedule."""
     prediction: Literal["epsilon", "v_prediction"] = "v_prediction"
     """What the network predicts: the noise, or v (Salimans 2022)."""
+    loss: Literal["mse", "l1"] = "mse"
+    """Between the prediction and its target: mean squared (Ho 2020) or mean absolute error."""
     label_dropout: Share = 0.1
-    """Share of training images whose label is withheld, for classifier-free guidance (Ho 2022)."""
+    """Share of training images whose label and attributes are withheld, for classifier-free
+    guidance (Ho 2022)."""
     ema_images: Annotated[int, Field(ge=0)] = 10_000
     """Half-life of the exponential moving average of the weights, in images."""
 
@@ -229,6 +254,15 @@ class Config(Settings):
     export: Export = Export()
     """The dataset that is handed on."""
 
+    @model_validator(mode="after")
+    def _steps(self) -> "Config":
+        if self.sampling.steps > self.diffusion.steps:
+            raise ValueError(
+                f"sampling.steps is {self.sampling.steps}, but the model has diffusion.steps: "
+                f"{self.diffusion.steps}; sampling can take no more than that"
+            )
+        return self
+
 
 def load(path: Path) -> Config:
     """The checked configuration in a YAML file.
@@ -236,15 +270,7 @@ def load(path: Path) -> Config:
     Raises:
         UserError: not YAML, or a key is unknown, missing, of the wrong type or out of range.
     """
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such configuration file") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not a YAML file: {error}") from None
-    if not isinstance(values, Mapping):
-        raise UserError(f"{path}: expected keys and values, such as `name: my-cohort`")
-    return check(values, str(path))
+    return check(config_check.read(path), str(path))
 
 
 def check(values: Mapping[str, Any], where: str = "configuration") -> Config:
@@ -255,59 +281,4 @@ def check(values: Mapping[str, Any], where: str = "configuration") -> Config:
     Raises:
         UserError: one line for every key that is unknown, missing, mistyped or out of range.
     """
-    try:
-        return Config.model_validate(_expand(values, where))
-    except ValidationError as error:
-        raise UserError("\n".join(_told(item, where) for item in error.errors())) from None
-
-
-def _expand(value: Any, where: str) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _expand(item, f"{where}: {key}") for key, item in value.items()}
-    if isinstance(value, list):
-        return [_expand(item, where) for item in value]
-    if isinstance(value, str):
-        for name in re.findall(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?", value):
-            if name not in os.environ:
-                raise UserError(
-                    f"{where}: the environment variable {name} is not set; "
-                    f"set it (export {name}=…) or write the value itself in place of {value!r}"
-                )
-        return os.path.expandvars(value)
-    return value
-
-
-def _told(item: Mapping[str, Any], where: str) -> str:
-    # A key inside the source is located under its kind; the user never wrote that level.
-    path = [str(part) for part in item["loc"]]
-    if path[:1] == ["source"] and path[1:2] and path[1] in sources.names():
-        del path[1]
-    # So are the alternatives of a value that may be of several types.
-    path = [part for part in path if not part.startswith(("constrained-", "dict["))]
-    key = ".".join(path)
-    if item["type"] in ("union_tag_not_found", "union_tag_invalid"):
-        return f"{where}: {key}.kind: expected one of {', '.join(sources.names())}"
-    if item["type"] == "extra_forbidden":
-        known = _known(path[:-1], item)
-        return f"{where}: {key}: unknown key{_nearest(path[-1], known)}"
-    if item["type"] == "missing":
-        return f"{where}: {key}: missing; this key has no default"
-    message = item["msg"].removeprefix("Value error, ")
-    got = "" if isinstance(item["input"], Mapping) else f", got {item['input']!r}"
-    return f"{where}: {key}: {message}{got}"
-
-
-def _known(path: list[str], item: Mapping[str, Any]) -> list[str]:
-    model: Any = Config
-    if path[:1] == ["source"]:
-        model, path = sources.module(str(item["loc"][1])).Source, path[1:]
-    for part in path:
-        model = model.model_fields[part].annotation
-    return sorted(model.model_fields)
-
-
-def _nearest(key: str, known: list[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; the keys here are {', '.join(known)}"
+    return config_check.checked(Config, values, where)

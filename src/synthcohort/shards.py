@@ -10,6 +10,8 @@ import numpy as np
 from synthcohort.errors import UserError
 
 MEMBERS = ("images", "labels", "label_names", "index", "seeds")
+# Written only where the cohort has attributes.
+ATTRIBUTES = ("attributes", "attribute_names")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,19 @@ class Samples:
     """C×H×W of an image."""
     dtype: np.dtype
     """uint8 or uint16."""
+    attributes: np.ndarray
+    """N×A float32."""
+    attribute_names: list[str]
+    """A names; none where the cohort has no attributes."""
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether the attributes are the labels: no label, and nothing but 0 and 1."""
+        return (
+            self.label_names == [""]
+            and bool(self.attribute_names)
+            and bool(np.isin(self.attributes, (0, 1)).all())
+        )
 
 
 def describe(paths: Sequence[Path]) -> Samples:
@@ -43,14 +58,18 @@ def describe(paths: Sequence[Path]) -> Samples:
     parts = []
     for path in paths:
         with _opened(path) as shard:
-            parts.append({name: shard[name] for name in MEMBERS[1:]} | _image_format(shard))
+            part = {name: shard[name] for name in MEMBERS[1:]} | _image_format(shard)
+            parts.append(part | _attributes(shard, len(part["labels"])))
     first = parts[0]
     for path, part in zip(paths, parts, strict=True):
-        same = list(part["label_names"]) == list(first["label_names"])
+        same = all(
+            list(part[name]) == list(first[name]) for name in ("label_names", "attribute_names")
+        )
         if not same or part["format"] != first["format"]:
             raise UserError(
-                f"{path}: its label names or image format differ from those of {paths[0]}; the "
-                "shards come from different runs, so delete the samples folder and sample again"
+                f"{path}: its label names, attribute names or image format differ from those of "
+                f"{paths[0]}; the shards come from different runs, so delete the samples folder "
+                "and sample again"
             )
     return Samples(
         labels=np.concatenate([part["labels"] for part in parts]),
@@ -60,6 +79,8 @@ def describe(paths: Sequence[Path]) -> Samples:
         label_names=[str(name) for name in first["label_names"]],
         shape=first["format"][0],
         dtype=first["format"][1],
+        attributes=np.concatenate([part["attributes"] for part in parts]),
+        attribute_names=[str(name) for name in first["attribute_names"]],
     )
 
 
@@ -84,6 +105,12 @@ def _opened(path: Path) -> "np.lib.npyio.NpzFile":
             "delete it and run the sampling stage again"
         )
     return shard
+
+
+def _attributes(shard: "np.lib.npyio.NpzFile", count: int) -> dict[str, np.ndarray]:
+    if all(name in shard for name in ATTRIBUTES):
+        return {name: shard[name] for name in ATTRIBUTES}
+    return {"attributes": np.zeros((count, 0), np.float32), "attribute_names": np.array([])}
 
 
 def _image_format(shard: "np.lib.npyio.NpzFile") -> dict[str, tuple]:

@@ -96,10 +96,18 @@ def test_an_unknown_key_is_told_with_the_nearest(keys, said):
         ({"split__fractions": {"train": 0, "val": 0.5, "test": 0.5}}, "train and test above 0"),
         ({"source__kind": "digit"}, "my.yaml: source.kind: expected one of"),
         ({"autoencoder": None}, "my.yaml: autoencoder: "),
+        ({"autoencoder": {}}, "my.yaml: autoencoder: images: missing"),
+        ({"autoencoder__network": "none"}, "network: none leaves nothing to train, but images is"),
+        ({"diffusion__steps": 20}, "my.yaml: sampling.steps is 50, but the model has"),
     ],
 )
 def test_a_wrong_type_or_range_is_told_with_its_key(keys, said):
     assert said in told(**keys)
+
+
+def test_pixel_space_needs_no_more_than_its_name():
+    checked = config.check(with_keys() | {"autoencoder": {"network": "none"}})
+    assert checked == config.check(checked.model_dump(mode="json"))
 
 
 def test_every_mistake_is_told_at_once():

@@ -41,7 +41,45 @@ def test_cosine_schedule_is_that_of_nichol_2021():
     np.testing.assert_allclose(schedule.betas, betas, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["linear", "scaled_linear", "cosine"])
+def test_sine_schedule_follows_its_formula():
+    schedule = build_schedule(settings(schedule="sine", steps=300, beta_start=0.001, beta_end=0.05))
+    t = np.arange(300)
+    betas = 0.001 + 0.5 * (0.05 - 0.001) * (1 - np.cos(np.pi * t / 299))
+    np.testing.assert_allclose(schedule.betas, betas, rtol=1e-5)
+    np.testing.assert_allclose(schedule.alphas_cumprod, np.cumprod(1 - betas), rtol=1e-4)
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm-solver++"])
+@pytest.mark.parametrize("name", ["linear", "scaled_linear", "cosine", "sine"])
+def test_a_saved_schedule_gives_every_sampler_the_same_noise_levels(name, sampler, tmp_path):
+    schedule = build_schedule(settings(schedule=name, steps=300))
+    schedule.save_pretrained(tmp_path)
+    loaded = type(schedule).from_pretrained(tmp_path)
+    solver = build_sampler(loaded, Sampling(sampler=sampler, steps=30))
+    assert torch.equal(loaded.alphas_cumprod, schedule.alphas_cumprod)
+    assert torch.equal(solver.alphas_cumprod, schedule.alphas_cumprod)
+    assert len(solver.timesteps) == 30 and int(solver.timesteps[0]) == 299
+
+
+@pytest.mark.parametrize("pixels", [True, False])
+def test_pixels_are_kept_in_their_range_while_sampling_and_latents_are_not(pixels):
+    schedule = build_schedule(settings(schedule="linear", prediction="epsilon"), pixels=pixels)
+    solver = build_sampler(schedule, Sampling(sampler="ddim", steps=10))
+    x = torch.full((1, 1), 5.0)
+    x0 = solver.step(torch.zeros_like(x), solver.timesteps[-1], x).pred_original_sample
+    assert (float(x0) == 1) is pixels
+
+
+@pytest.mark.parametrize("kind", ["mse", "l1"])
+def test_the_loss_is_the_asked_error_of_the_prediction(kind, monkeypatch):
+    schedule = build_schedule(settings(prediction="epsilon"))
+    monkeypatch.setattr(objective, "predict", lambda model, noisy, t, condition: noisy * 0 + 1)
+    noise, t = torch.tensor([[0.0], [4.0]]), torch.tensor([3, 700])
+    value = objective.loss(None, schedule, torch.zeros(2, 1), torch.ones(2, 2), t, noise, kind)
+    assert float(value) == {"mse": 5, "l1": 2}[kind]
+
+
+@pytest.mark.parametrize("name", ["linear", "scaled_linear", "cosine", "sine"])
 def test_noising_in_one_go_has_the_moments_of_noising_step_by_step(name):
     schedule = build_schedule(settings(schedule=name, steps=50))
     generator = torch.Generator().manual_seed(0)
@@ -84,11 +122,11 @@ def test_timesteps_cover_the_whole_range_evenly(batch, steps, seed):
 
 
 @given(st.floats(0, 1), st.integers(0, 99))
-def test_labels_are_withheld_at_the_asked_rate(share, seed):
-    labels = torch.zeros(4000, dtype=torch.long)
-    withheld = objective.withhold_labels(labels, share, 7, torch.Generator().manual_seed(seed))
-    assert set(withheld.tolist()) <= {0, 7}
-    assert float((withheld == 7).float().mean()) == pytest.approx(share, abs=0.05)
+def test_label_and_attributes_are_withheld_together_at_the_asked_rate(share, seed):
+    told = torch.ones(4000, 3)
+    left = objective.withhold(told, share, torch.Generator().manual_seed(seed))
+    assert set(left.sum(1).tolist()) <= {0.0, 3.0}
+    assert float((left.sum(1) == 0).float().mean()) == pytest.approx(share, abs=0.05)
 
 
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm-solver++"])

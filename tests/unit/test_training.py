@@ -213,9 +213,18 @@ def test_guidance_of_zero_forgets_the_label(system):
     latents = torch.randn(2, 2, 2, 2, generator=torch.Generator().manual_seed(0))
     t = torch.tensor(500)
     labels = torch.tensor([0, 1])
+    told = torch.tensor([[1.0, 1, 0], [1, 0, 1]])
     null = denoiser(latents, t, class_labels=torch.tensor([2, 2])).sample
     label = denoiser(latents, t, class_labels=labels).sample
-    torch.testing.assert_close(guided(denoiser, latents, t, labels, 0.0), null)
-    torch.testing.assert_close(guided(denoiser, latents, t, labels, 1.0), label)
+    torch.testing.assert_close(guided(denoiser, latents, t, told, 0.0), null)
+    torch.testing.assert_close(guided(denoiser, latents, t, told, 1.0), label)
     expected = null + 3 * (label - null)
-    torch.testing.assert_close(guided(denoiser, latents, t, labels, 3.0), expected)
+    torch.testing.assert_close(guided(denoiser, latents, t, told, 3.0), expected)
+
+
+def test_the_autoencoder_can_be_trained_on_the_squared_error(system):
+    settings = AUTOENCODER.model_copy(update={"reconstruction": "mse", "structure_weight": 0.0})
+    trained_so = autoencoder(system, "squared", settings)
+    assert not _same(
+        trained_so, load_file(system / "autoencoder/diffusion_pytorch_model.safetensors")
+    )

@@ -41,6 +41,12 @@ def test_the_learning_rate_rises_and_falls_as_described():
     assert rates[55] == pytest.approx(0.5) and rates[-1] < 0.01
 
 
+def test_without_decay_the_learning_rate_stays_at_its_peak():
+    settings = Diffusion(images=100, batch=10, warmup_images=20, learning_rate=1.0, decay="none")
+    rates = [loop.learning_rate(settings, images) for images in range(0, 100, 10)]
+    assert rates == [0.5, *[1.0] * 9]
+
+
 def test_every_epoch_shows_every_image_once_whatever_the_batch():
     rows = np.arange(10, 33)
     for batch in (4, 23, 50):

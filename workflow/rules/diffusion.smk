@@ -11,6 +11,21 @@ rule diffusion:
             category="3 Diffusion",
             caption="../report/diffusion-training.rst",
         ),
+        noising=report(
+            f"{RESULTS}/figures/noising.png",
+            category="3 Diffusion",
+            caption="../report/noising.rst",
+        ),
+        denoising=report(
+            f"{RESULTS}/figures/denoising.png",
+            category="3 Diffusion",
+            caption="../report/denoising.rst",
+        ),
+        animation=report(
+            f"{RESULTS}/figures/denoising.gif",
+            category="3 Diffusion",
+            caption="../report/denoising.rst",
+        ),
     log:
         f"{LOGS}/diffusion.log",
     params:
@@ -24,5 +39,6 @@ rule diffusion:
         "synthcohort diffusion --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
         " --autoencoder {input.autoencoder} --out {output.model} --curve {output.curve}"
+        " --noising {output.noising} --denoising {output.denoising} --animation {output.animation}"
         " --checkpoints {params.checkpoints} --threads {threads}"
         " --journal {params.journal} 2>&1 | tee {log}"

@@ -112,8 +112,8 @@ def audit(
             "passed": gate["passed"],
             "gates": [gate],
             "measures": [nearer],
-            "distance": "root-mean-square difference of the autoencoder's mean latents, each "
-            "channel in standard deviations over train",
+            "distance": f"root-mean-square difference of {space.compares}, each channel in "
+            "standard deviations over train",
             "quantiles": {
                 "of": QUANTILES,
                 "test": np.quantile(test_distance, QUANTILES).tolist(),

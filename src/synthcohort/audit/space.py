@@ -45,6 +45,9 @@ class Space:
         self._work = work
         self._device = hardware.open()
         self._model = load_autoencoder(autoencoder).to(self._device)
+        pixels = type(self._model).__name__ == "IdentityAutoencoder"
+        self.compares = "the pixels" if pixels else "the autoencoder's mean latents"
+        """What the vectors are, in words."""
 
     def real(self, rows: np.ndarray, name: str) -> np.ndarray:
         """2n×D: the vectors of the images `rows`, then those of the same images decoded once."""

@@ -2,7 +2,7 @@
 
 On disk it is `images.npy` (uint8 or uint16, N×C×H×W, memory-mapped) and `manifest.csv` with one row
 an image, in the same order: image_id, patient_id, session, slice, label, official_split,
-source_file, sha256.
+source_file, sha256, and then the attributes, a column each.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +22,8 @@ MANIFEST_COLUMNS = (
     "sha256",
 )
 SPLITS = ("train", "val", "test")
+# Names of other columns of the manifest, the split or the exported metadata.
+NOT_ATTRIBUTES = {*MANIFEST_COLUMNS, "split", "file_name", "class", "index", "seed"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,18 @@ class Cohort:
         return np.array([number[row["label"]] for row in self.rows], dtype=np.int64)
 
     @property
+    def attribute_names(self) -> list[str]:
+        """The names of the attributes, in the manifest's order."""
+        return [name for name in self.rows[0] if name not in NOT_ATTRIBUTES]
+
+    @property
+    def attributes(self) -> np.ndarray:
+        """N×A float32."""
+        names = self.attribute_names
+        values = [[row[name] for name in names] for row in self.rows]
+        return np.array(values, dtype=np.float32).reshape(len(self.rows), len(names))
+
+    @property
     def patients(self) -> np.ndarray:
         """N patient ids."""
         return np.array([row["patient_id"] for row in self.rows])
@@ -74,6 +88,12 @@ class Cohort:
     def of(self, split: str) -> np.ndarray:
         """The row numbers of a split ("train", "val", "test"), ascending, int64."""
         return np.flatnonzero(np.array([row["split"] == split for row in self.rows]))
+
+
+def number_text(value: float) -> str:
+    """The shortest text that gives an attribute's value back: 63, 0.5."""
+    # Adding makes a float of an integer and of a bool, and keeps the precision of a float32.
+    return str(value + 0.0).removesuffix(".0")
 
 
 def blocks(rows: np.ndarray, size: int = 256) -> Iterator[np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 
 from synthcohort import sources
-from synthcohort.cohort import MANIFEST_COLUMNS, Image
+from synthcohort.cohort import MANIFEST_COLUMNS, NOT_ATTRIBUTES, Image, number_text
 from synthcohort.config import Prepare
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_directory
@@ -32,7 +32,8 @@ def prepare(
 
     Raises:
         UserError: no images, images that do not fit `settings`, an image_id given twice, an empty
-            patient_id, or labels on some images only.
+            patient_id, labels on some images only, or attributes that are not finite numbers of the
+            same names on every image.
     """
     shape = (1 if settings.colour == "grey" else 3, *settings.size)
     dtype = np.dtype("u1" if settings.depth == 8 else "<u2")
@@ -41,14 +42,14 @@ def prepare(
     images: set[str] = set()
     patients: set[str] = set()
     faults: list[tuple[str, str]] = []
+    attributes: list[str] | None = None
     with (
         atomic_directory(out) as folder,
         (folder / "images.npy").open("wb") as pixels,
         (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as table,
     ):
         _write_header(pixels, dtype, (0, *shape))
-        manifest = csv.DictWriter(table, MANIFEST_COLUMNS, lineterminator="\n")
-        manifest.writeheader()
+        manifest = csv.writer(table, lineterminator="\n")
         for image in sources.module(source.kind).read(source, root):
             if image.image_id in images:
                 raise UserError(
@@ -57,6 +58,10 @@ def prepare(
                 )
             if not image.patient_id:
                 raise UserError(f"{image.source_file}: no patient_id; every image needs one")
+            if attributes is None:
+                attributes = list(image.attributes)
+                manifest.writerow((*MANIFEST_COLUMNS, *attributes))
+            _check_attributes(image, attributes)
             images.add(image.image_id)
             if fault := _fault(image, settings):
                 faults.append(fault)
@@ -65,7 +70,8 @@ def prepare(
                 continue
             data = _prepared(image.pixels, settings, done).astype(dtype).tobytes()
             pixels.write(data)
-            manifest.writerow(_row(image, hashlib.sha256(data).hexdigest()))
+            row = _row(image, hashlib.sha256(data).hexdigest())
+            manifest.writerow(row[column] for column in (*MANIFEST_COLUMNS, *attributes))
             labels[image.label] += 1
             patients.add(image.patient_id)
         if faults:
@@ -104,7 +110,27 @@ def _row(image: Image, sha256: str) -> dict[str, str]:
         "official_split": image.split,
         "source_file": image.source_file,
         "sha256": sha256,
+        **{name: number_text(value) for name, value in image.attributes.items()},
     }
+
+
+def _check_attributes(image: Image, names: list[str]) -> None:
+    if set(image.attributes) != set(names):
+        has, others = (", ".join(sorted(of)) or "none" for of in (image.attributes, names))
+        raise UserError(
+            f"{image.source_file}: its attributes are {has}, but those of the images before it "
+            f"{others}; expected the same on every image"
+        )
+    for name, value in image.attributes.items():
+        if not name or name in NOT_ATTRIBUTES:
+            raise UserError(
+                f"{image.source_file}: an attribute is called {name!r}, which is the name of "
+                "another column; give it another name"
+            )
+        if not abs(value) <= float(np.finfo(np.float32).max):
+            raise UserError(
+                f"{image.source_file}: the attribute {name!r} is {value}; expected a finite number"
+            )
 
 
 def _fault(image: Image, settings: Prepare) -> tuple[str, str] | None:

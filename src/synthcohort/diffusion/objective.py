@@ -1,7 +1,11 @@
-"""The training objective: noise a latent, withhold some labels, compare the prediction."""
+"""The training objective: noise a latent, withhold some conditions, compare the prediction."""
 
 import torch
 from torch.nn import functional as F
+
+from synthcohort.models.condition import predict
+
+LOSSES = {"mse": F.mse_loss, "l1": F.l1_loss}
 
 
 def draw_timesteps(batch: int, steps: int, generator: torch.Generator) -> torch.Tensor:
@@ -13,12 +17,11 @@ def draw_timesteps(batch: int, steps: int, generator: torch.Generator) -> torch.
     return (places * steps).long().clamp_(max=steps - 1)
 
 
-def withhold_labels(
-    labels: torch.Tensor, share: float, null: int, generator: torch.Generator
-) -> torch.Tensor:
-    """`labels` with a random `share` of them replaced by `null` (Ho 2022, algorithm 1)."""
-    dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < share
-    return labels.masked_fill(dropped, null)
+def withhold(condition: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
+    """`condition` (B×D) with a random `share` of its rows withheld (Ho 2022, algorithm 1)."""
+    device = condition.device
+    dropped = torch.rand(len(condition), generator=generator, device=device) < share
+    return condition.masked_fill(dropped[:, None], 0)
 
 
 def target(schedule, clean: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -32,14 +35,16 @@ def loss(
     model,
     schedule,
     clean: torch.Tensor,
-    labels: torch.Tensor,
+    condition: torch.Tensor,
     t: torch.Tensor,
     noise: torch.Tensor,
+    kind: str = "mse",
 ) -> torch.Tensor:
-    """The mean squared error of the prediction at timesteps `t` (Ho 2020, equation 14), a scalar.
+    """The error of the prediction at timesteps `t`, a scalar: mean squared (Ho 2020, equation 14)
+    or mean absolute ("l1").
 
-    `clean` and `noise` are B×C×H×W float32, `labels` and `t` B int64.
+    `clean` and `noise` are B×C×H×W float32, `condition` B×D float32, `t` B int64.
     """
     noisy = schedule.add_noise(clean, noise, t)
-    predicted = model(noisy, t, class_labels=labels).sample
-    return F.mse_loss(predicted.float(), target(schedule, clean, noise, t))
+    predicted = predict(model, noisy, t, condition)
+    return LOSSES[kind](predicted, target(schedule, clean, noise, t))

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from synthcohort.cohort import Cohort
 from synthcohort.config import Sampling
 from synthcohort.errors import UserError
+from synthcohort.seeds import derive
 
 
 def counts(settings: Sampling, names: list[str], classes: np.ndarray) -> list[int]:
@@ -47,3 +49,32 @@ def of_shard(settings: Sampling, each: list[int], shard: int) -> list[tuple[int,
     turn = np.lexsort((label, (index + 0.5) / np.repeat(each, each)))
     mine = turn[shard * settings.shard : (shard + 1) * settings.shard]
     return list(zip(label[mine].tolist(), index[mine].tolist(), strict=True))
+
+
+def attributes(
+    data: Cohort, names: list[str], pairs: list[tuple[int, int]], seeds: list[int]
+) -> np.ndarray:
+    """n×A float32: the attributes of each (label, index) pair, those of a train image of the same
+    label that the sample's own seed draws, so that label and attributes occur together as they do
+    in train.
+
+    Raises:
+        UserError: train has no image of a label.
+    """
+    if not data.attribute_names:
+        return np.zeros((len(pairs), 0), np.float32)
+    train, classes, values = data.of("train"), data.classes, data.attributes
+    rows = {}
+    for label in {label for label, _ in pairs}:
+        rows[label] = train[classes[train] == data.label_names.index(names[label])]
+        if not len(rows[label]):
+            raise UserError(
+                f"sampling.images: no train image has the label {names[label]!r}, so there are no "
+                "attributes to give its samples; ask for none of that label"
+            )
+    return values[
+        [
+            np.random.default_rng(derive(seed, "attributes")).choice(rows[label])
+            for (label, _), seed in zip(pairs, seeds, strict=True)
+        ]
+    ]

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
@@ -14,22 +16,31 @@ BETA_SCHEDULES = {
 }
 
 
-def build_schedule(settings: "Diffusion") -> "DDPMScheduler":
+def build_schedule(settings: "Diffusion", pixels: bool = False) -> "DDPMScheduler":
     """The noise schedule of a training: β_t, ᾱ_t, q(z_t | z_0) and the prediction type.
 
-    Latents are not clipped: unlike pixels they have no natural range.
+    Samplers keep a predicted z_0 of `pixels` within [−1, 1] (Ho 2020); latents have no such range.
     """
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
+    # diffusers knows the sine schedule by its values only; they are saved with the scheduler.
+    sine = settings.schedule == "sine"
     return DDPMScheduler(
         num_train_timesteps=settings.steps,
         beta_start=settings.beta_start,
         beta_end=settings.beta_end,
-        beta_schedule=BETA_SCHEDULES[settings.schedule],
+        beta_schedule="linear" if sine else BETA_SCHEDULES[settings.schedule],
+        trained_betas=_sine(settings) if sine else None,
         prediction_type=settings.prediction,
-        clip_sample=False,
+        clip_sample=pixels,
         timestep_spacing="trailing",
     )
+
+
+def _sine(settings: "Diffusion") -> list[float]:
+    """β_t = β_min + (β_max − β_min) (1 − cos(πt / (T−1))) / 2 for t = 0…T−1."""
+    rise = (1 - np.cos(np.linspace(0, np.pi, settings.steps))) / 2
+    return (settings.beta_start + (settings.beta_end - settings.beta_start) * rise).tolist()
 
 
 def build_sampler(trained: "DDPMScheduler", settings: "Sampling"):

@@ -13,7 +13,6 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
-from synthcohort.files import read_json
 from synthcohort.seeds import torch_generator
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ def open_bottleneck(
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
     from synthcohort.models import load_autoencoder, load_denoiser
+    from synthcohort.models.condition import predict, withheld
     from synthcohort.models.pixels import normalise, to_model
 
     device = hardware.open()
@@ -41,7 +41,6 @@ def open_bottleneck(
     schedule = DDPMScheduler.from_pretrained(diffusion / "scheduler")
     steps = schedule.config.num_train_timesteps
     timestep = min(round(settings.bottleneck_timestep * steps), steps - 1)
-    no_label = len(read_json(diffusion / "labels.json")["names"])
     seen = []
     denoiser.mid_block.register_forward_hook(lambda *call: seen.append(call[-1]))
 
@@ -55,7 +54,7 @@ def open_bottleneck(
         drawn = torch.stack([noise(image, latents.shape[1:]) for image in images]).to(device)
         t = torch.full((len(images),), timestep, device=device)
         noisy = schedule.add_noise(latents, drawn, t)
-        denoiser(noisy, t, class_labels=torch.full_like(t, no_label))
+        predict(denoiser, noisy, t, withheld(denoiser, len(images)))
         return seen.pop().mean((2, 3))
 
     layer = f"middle block, mean over positions, t = {timestep} of {steps}, no label"

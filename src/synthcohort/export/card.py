@@ -15,6 +15,10 @@ from synthcohort.export.imagefolder import FOLDERS
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
 SAMPLERS = {"ddpm": "DDPM", "ddim": "DDIM", "dpm-solver++": "DPM-Solver++"}
 PREDICTIONS = {"epsilon": "the noise (epsilon)", "v_prediction": "v"}
+FROM_TRAIN = (
+    "each image was asked for with those of a real train image of its label, drawn at random, so "
+    "that combinations are as frequent as in train; **a rare combination can point to a patient**"
+)
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,17 @@ def _front_matter(facts: Facts) -> str:
         "license": settings.licence,
         "pretty_name": settings.title,
         "task_categories": [
-            "image-classification" if _labelled(facts) else "unconditional-image-generation"
+            "image-classification"
+            if _labelled(facts) or facts.samples.multi_label
+            else "unconditional-image-generation"
         ],
         "size_categories": [next((name for top, name in SIZES if count < top), "n>1M")],
-        "tags": ["synthetic", "medical", "latent-diffusion", "synthcohort"],
+        "tags": [
+            "synthetic",
+            "medical",
+            "diffusion" if _on_pixels(facts) else "latent-diffusion",
+            "synthcohort",
+        ],
         "configs": [
             {
                 "config_name": "default",
@@ -77,12 +88,13 @@ def _what(facts: Facts) -> str:
     channels, height, width = facts.samples.shape
     bits = 8 * facts.samples.dtype.itemsize
     colour = "grey" if channels == 1 else "RGB"
+    kind = "diffusion model" if _on_pixels(facts) else "latent diffusion model"
     return f"""# {facts.system.export.title}
 
 **Every image in this dataset is synthetic**, and no real image is part of it. There are
-{len(facts.split)} {colour} images of {height}×{width} pixels with {bits} bits, drawn from a latent
-diffusion model that was trained on a cohort of real images (system `{facts.system.name}`). The
-splits are random within each label.
+{len(facts.split)} {colour} images of {height}×{width} pixels with {bits} bits, drawn from a {kind}
+that was trained on a cohort of real images (system `{facts.system.name}`). The splits are random
+within each label.
 
 {_counts(facts)}
 
@@ -108,6 +120,12 @@ def _how_to_load(facts: Facts) -> str:
     columns = ["`index` (the running number within its label)", "`seed` (of its noise)"]
     if _labelled(facts):
         columns = ["`label` (name)", "`class` (number, as in the table above)", *columns]
+    attributes = ", ".join(f"`{name}`" for name in facts.samples.attribute_names)
+    if attributes:
+        columns.append(f"what the model was asked for besides: {attributes}")
+    labels = "class numbers"
+    if facts.samples.multi_label:
+        labels = f"0 or 1 for each of {attributes}"
     sixteen = (
         "\n- The pixels are uint16, where MedMNIST's own files are uint8."
         if facts.samples.dtype == np.uint16
@@ -128,8 +146,8 @@ images, labels = arrays["train_images"], arrays["train_labels"]
 ```
 
 - `imagefolder/<split>/metadata.csv` has for every PNG file: {", ".join(columns)}.
-- `{name}.npz` has the keys train, val and test with `_images` and `_labels`; its labels are class
-  numbers.{sixteen}
+- `{name}.npz` has the keys train, val and test with `_images` and `_labels`; its labels are
+  {labels}.{sixteen}
 - `sha256sum -c SHA256SUMS` checks all files.
 """
 
@@ -142,14 +160,18 @@ def _how_made(facts: Facts) -> str:
         if sampling.guidance != 1
         else "no guidance"
     )
+    attributes = ", ".join(facts.samples.attribute_names)
     parameters = {name: f"{count:,} parameters" for name, count in facts.parameters.items()}
     lines = {
         "Real images": f"{facts.audit['gates'][0]['n']['train']} train images (source: "
         f"`{system.source.kind}`); the patients of the other splits took no part in any training",
-        "Autoencoder": f"{parameters['autoencoder']}, {autoencoder.latent_channels} latent "
-        f"channels, {autoencoder.images:,} images seen in training",
+        "Autoencoder": "no autoencoder: the model works on pixels"
+        if _on_pixels(facts)
+        else f"{parameters['autoencoder']}, {autoencoder.latent_channels} latent channels, "
+        f"{autoencoder.images:,} images seen in training",
         "Denoiser": f"U-Net of {parameters['diffusion']}, {diffusion.images:,} images seen in "
         "training",
+        **({"Attributes": f"{attributes}: {FROM_TRAIN}"} if attributes else {}),
         "Diffusion": f"{diffusion.schedule.replace('_', '-')} noise schedule, {diffusion.steps} "
         f"steps, the network predicts {PREDICTIONS[diffusion.prediction]}",
         "Sampling": f"{SAMPLERS[sampling.sampler]}, {sampling.steps} steps, {guidance}, seed "
@@ -238,3 +260,7 @@ def _figure(facts: Facts, name: str) -> str:
 
 def _labelled(facts: Facts) -> bool:
     return facts.samples.label_names != [""]
+
+
+def _on_pixels(facts: Facts) -> bool:
+    return facts.system.autoencoder.network == "none"

@@ -1,7 +1,7 @@
 """PNG files with metadata.csv, in the Hugging Face imagefolder layout.
 
     train/<label>/000000.png    validation/…    test/…
-    train/metadata.csv          file_name, label, class, index, seed
+    train/metadata.csv          file_name, label, class, index, seed, and a column an attribute
 
 Without labels the images lie in train/ itself. Label folders serve torchvision's ImageFolder as
 well; Hugging Face reads the labels from metadata.csv.
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort import shards
+from synthcohort.cohort import number_text
 from synthcohort.errors import UserError
 from synthcohort.progress import progress
 
@@ -74,11 +75,13 @@ def _write_metadata(
     labelled = sampled.label_names != [""]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file_name", *(["label", "class"] if labelled else []), "index", "seed"])
+        labels = ["label", "class"] if labelled else []
+        writer.writerow(["file_name", *labels, "index", "seed", *sampled.attribute_names])
         for i in sorted(rows, key=lambda i: names[i]):
             label = sampled.labels[i]
             about = [sampled.label_names[label], label] if labelled else []
-            writer.writerow([names[i], *about, sampled.index[i], sampled.seeds[i]])
+            attributes = [number_text(value) for value in sampled.attributes[i]]
+            writer.writerow([names[i], *about, sampled.index[i], sampled.seeds[i], *attributes])
 
 
 def _write_png(path: Path, image: np.ndarray) -> None:

@@ -18,12 +18,16 @@ def write(path: Path, samples: Sequence[Path], sampled: shards.Samples, split: n
     """Write the images of the shards `samples` to `path`, by `split` (N texts, see `assign`).
 
     Images are n×H×W (grey) or n×H×W×3 (RGB) in the samples' dtype, labels n×1 class numbers,
-    uint8 where they fit. The shards are read once a split, so that only one is in memory.
+    uint8 where they fit, or, of a multi-label cohort, n×A of 0 and 1 in the attributes' order. The
+    shards are read once a split, so that only one is in memory.
     """
     channels, height, width = sampled.shape
     shape = (height, width) if channels == 1 else (height, width, channels)
     small = np.min_scalar_type(len(sampled.label_names) - 1) == np.uint8
-    labels = sampled.labels.astype(np.uint8 if small else np.int64)[:, None]
+    labels = sampled.labels[:, None]
+    if sampled.multi_label:
+        labels = sampled.attributes
+    labels = labels.astype(np.uint8 if small else np.int64)
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
         progress("MedMNIST file", len(split)) as bar,
@@ -35,7 +39,7 @@ def write(path: Path, samples: Sequence[Path], sampled: shards.Samples, split: n
                 archive, f"{part}_images", (chosen.sum(), *shape), sampled.dtype, blocks, bar
             )
             _write_array(
-                archive, f"{part}_labels", (chosen.sum(), 1), labels.dtype, [labels[chosen]]
+                archive, f"{part}_labels", labels[chosen].shape, labels.dtype, [labels[chosen]]
             )
 
 

@@ -1,8 +1,9 @@
 """The networks: the only seam to the network library (diffusers).
 
-An autoencoder has `encode(x).latent_dist` and `decode(z).sample`, a denoiser
-`model(x, t, class_labels).sample`, and both `save_pretrained`; that is diffusers' own convention,
-kept by the light network of ours as well.
+An autoencoder has `encode(x).latent_dist` and `decode(z).sample`, and both kinds of network
+`save_pretrained`; that is diffusers' own convention, kept by the networks of ours as well. How a
+denoiser is told of label and attributes differs between diffusers' U-Nets: `models.condition` calls
+each as it wants to be called.
 """
 
 import json
@@ -28,6 +29,10 @@ def build_autoencoder(
     Raises:
         UserError: the image size is no multiple of the reduction.
     """
+    if settings.network == "none":
+        from synthcohort.models.identity import IdentityAutoencoder
+
+        return IdentityAutoencoder(in_channels=image_channels)
     levels = len(settings.channels)
     reduction = 2 ** (levels + 1) if settings.network == "strided" else 2 ** (levels - 1)
     if any(side % reduction for side in size):
@@ -59,53 +64,110 @@ def build_autoencoder(
 
 
 def build_denoiser(
-    settings: "config.Diffusion", latent_shape: tuple[int, int, int], labels: int
+    settings: "config.Diffusion",
+    latent_shape: tuple[int, int, int],
+    labels: int,
+    attributes: int = 0,
 ) -> "nn.Module":
-    """A fresh class-conditional U-Net for latents of C×H×W; class `labels` is "no label".
+    """A fresh U-Net for latents of C×H×W, to be called through `models.condition.predict`.
+
+    It is a UNet2DModel with an embedding of the class (class `labels` is "withheld"), or, with
+    attributes or cross-attention, a UNet2DConditionModel that takes the whole condition.
 
     Raises:
         UserError: the latent is too small for the number of levels.
     """
-    from diffusers.models.unets.unet_2d import UNet2DModel
-
     channels, height, width = latent_shape
     reduction = 2 ** (len(settings.channels) - 1)
     if height % reduction or width % reduction:
         raise UserError(
             f"diffusion.channels has {len(settings.channels)} levels, which need latents in "
-            f"multiples of {reduction}, but the autoencoder makes {height}×{width}; "
+            f"multiples of {reduction}, but those here are {height}×{width}; "
             "take fewer levels or larger images"
         )
-    return UNet2DModel(
-        sample_size=(height, width),
-        in_channels=channels,
-        out_channels=channels,
-        block_out_channels=settings.channels,
-        layers_per_block=settings.blocks,
-        down_block_types=tuple(
-            "AttnDownBlock2D" if attention else "DownBlock2D" for attention in settings.attention
+    kind = "CrossAttn" if settings.cross_attention else "Attn"
+    common = {
+        "sample_size": (height, width),
+        "in_channels": channels,
+        "out_channels": channels,
+        "block_out_channels": settings.channels,
+        "layers_per_block": settings.blocks,
+        "down_block_types": tuple(
+            f"{kind}DownBlock2D" if attention else "DownBlock2D" for attention in settings.attention
         ),
-        up_block_types=tuple(
-            "AttnUpBlock2D" if attention else "UpBlock2D" for attention in settings.attention[::-1]
+        "up_block_types": tuple(
+            f"{kind}UpBlock2D" if attention else "UpBlock2D"
+            for attention in settings.attention[::-1]
         ),
-        attention_head_dim=math.gcd(32, *settings.channels),
-        norm_num_groups=math.gcd(32, *settings.channels),
-        num_class_embeds=labels + 1,
+        "norm_num_groups": math.gcd(32, *settings.channels),
+    }
+    width_of_head = math.gcd(32, *settings.channels)
+    if not attributes and not settings.cross_attention:
+        from diffusers.models.unets.unet_2d import UNet2DModel
+
+        return UNet2DModel(**common, attention_head_dim=width_of_head, num_class_embeds=labels + 1)
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    told = 1 + labels + attributes
+    if settings.cross_attention:
+        return UNet2DConditionModel(
+            **common,
+            mid_block_type="UNetMidBlock2DCrossAttn",
+            # With cross-attention, diffusers takes this for the number of heads of each level.
+            attention_head_dim=tuple(width // width_of_head for width in settings.channels),
+            cross_attention_dim=settings.channels[-1],
+            encoder_hid_dim=told,
+            encoder_hid_dim_type="text_proj",
+        )
+    return UNet2DConditionModel(
+        **common,
+        mid_block_type="UNetMidBlock2D",
+        attention_head_dim=width_of_head,
+        class_embed_type="projection",
+        projection_class_embeddings_input_dim=told,
     )
 
 
 def load_autoencoder(path: Path) -> "nn.Module":
     """The trained autoencoder in a folder, in eval mode on the CPU."""
-    name = json.loads((Path(path) / "config.json").read_text(encoding="utf-8"))["_class_name"]
+    name = _class_name(path)
     if name == "StridedAutoencoder":
         from synthcohort.models.strided import StridedAutoencoder as Autoencoder
+    elif name == "IdentityAutoencoder":
+        from synthcohort.models.identity import IdentityAutoencoder
+
+        # There are no weights, so diffusers has saved the configuration alone.
+        return IdentityAutoencoder.from_config(IdentityAutoencoder.load_config(path)).eval()
     else:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL as Autoencoder
     return Autoencoder.from_pretrained(path, low_cpu_mem_usage=False).eval()
 
 
+def works_on_pixels(autoencoder: Path) -> bool:
+    """Whether the autoencoder in a folder is none: its latents are the pixels."""
+    return _class_name(autoencoder) == "IdentityAutoencoder"
+
+
 def load_denoiser(path: Path) -> "nn.Module":
     """The trained U-Net in a stage's folder (`diffusion/`), in eval mode on the CPU."""
-    from diffusers.models.unets.unet_2d import UNet2DModel
+    unet = Path(path) / "unet"
+    if _class_name(unet) == "UNet2DModel":
+        from diffusers.models.unets.unet_2d import UNet2DModel as UNet
+    else:
+        from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel as UNet
+    return UNet.from_pretrained(unet, low_cpu_mem_usage=False).eval()
 
-    return UNet2DModel.from_pretrained(Path(path) / "unet", low_cpu_mem_usage=False).eval()
+
+def parameters(model: "nn.Module") -> dict[str, int]:
+    """The number of weights, in all ("parameters") and of each part of the model that has any
+    ("parameters/encoder", "parameters/down_blocks", …)."""
+    parts = {
+        f"parameters/{name}": sum(p.numel() for p in part.parameters())
+        for name, part in model.named_children()
+    }
+    whole = {"parameters": sum(p.numel() for p in model.parameters())}
+    return whole | {name: count for name, count in parts.items() if count}
+
+
+def _class_name(folder: Path) -> str:
+    return json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["_class_name"]

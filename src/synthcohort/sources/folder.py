@@ -2,6 +2,7 @@
 
 import csv
 import glob
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -47,6 +48,8 @@ class Columns(Settings):
     """The visit or scan that the image comes from."""
     split: str = ""
     """The part of the official split that the image is in."""
+    attributes: tuple[str, ...] = ()
+    """Columns of numbers that belong to each image: an age; 0 or 1 for each of several findings."""
 
 
 class Source(Settings):
@@ -88,7 +91,7 @@ class Source(Settings):
     @model_validator(mode="after")
     def _each_once(self) -> "Source":
         from_path, from_table = self.groups, set(self.named_columns)
-        if from_table and self.table is None:
+        if (from_table or self.columns.attributes) and self.table is None:
             raise ValueError("columns are named but no table; give the CSV file as `table`")
         if both := sorted(from_path & from_table):
             raise ValueError(f"{', '.join(both)}: both in expression and in columns; give one")
@@ -136,6 +139,9 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
             label=of.get("label", ""),
             session=of.get("session", ""),
             split=of.get("split", ""),
+            attributes={
+                name: float(of[f"attributes.{name}"]) for name in settings.columns.attributes
+            },
         )
 
 
@@ -161,6 +167,8 @@ def _table(settings: Source, files: list[str]) -> dict[str, dict[str, str]]:
     """The attributes that the table's columns give to each file it lists."""
     path = settings.root / settings.table
     wanted = {"file": settings.columns.file, **settings.named_columns}
+    numbers = {f"attributes.{column}": column for column in settings.columns.attributes}
+    wanted |= numbers
     by_name: dict[str, list[str]] = {}
     for file in files:
         by_name.setdefault(str(PurePosixPath(file).with_suffix("")), []).append(file)
@@ -168,7 +176,7 @@ def _table(settings: Source, files: list[str]) -> dict[str, dict[str, str]]:
     by_name |= {file: [file] for file in files}
 
     described: dict[str, dict[str, str]] = {}
-    absent, ambiguous, twice = [], [], []
+    absent, ambiguous, twice, unread = [], [], [], []
     for line, row in _rows(path, wanted):
         of = {name: (row[column] or "").strip() for name, column in wanted.items()}
         name = of.pop("file")
@@ -179,10 +187,13 @@ def _table(settings: Source, files: list[str]) -> dict[str, dict[str, str]]:
             twice.append(f"line {line}: {name!r}")
         else:
             described[matches[0]] = of
+        odd = [key for key in numbers if not _is_number(of[key])]
+        unread += [f"line {line}: {name!r} has {of[key]!r} as {numbers[key]!r}" for key in odd]
     for faults, what in (
         (absent, f"there is no such image in {settings.root} that matches {settings.pattern!r}"),
         (ambiguous, "several images have this name; add the suffix"),
         (twice, "the image is listed twice; keep one row"),
+        (unread, "expected a number; fill it in, or leave the row out"),
     ):
         if faults:
             raise UserError(f"{path}: {len(faults)} rows, {_first(faults)}: {what}")
@@ -212,6 +223,13 @@ def _rows(path: Path, wanted: dict[str, str]) -> Iterator[tuple[int, dict[str, s
         raise UserError(f"{path}: there is no such file; check source.table") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as a CSV file in UTF-8: {error}") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _match(settings: Source, described: dict[str, dict[str, str]]) -> None:

@@ -9,7 +9,7 @@ from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.config import Autoencoder
 from synthcohort.device import Hardware
 from synthcohort.files import atomic_directory, digest, sha256
-from synthcohort.models import build_autoencoder
+from synthcohort.models import build_autoencoder, parameters
 from synthcohort.models.pixels import to_model
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
@@ -20,6 +20,7 @@ from synthcohort.training.losses import build_discriminator, hinge, ssim
 from synthcohort.training.state import State, adamw, descend
 
 VALIDATION_IMAGES = 256
+RECONSTRUCTION = {"l1": F.l1_loss, "mse": F.mse_loss}
 
 
 def train_autoencoder(
@@ -36,7 +37,8 @@ def train_autoencoder(
 ) -> None:
     """Train on the train split and write a model folder that diffusers' own classes load.
 
-    The folder's config.json holds scaling_factor and shift_factor, fitted on train.
+    The folder's config.json holds scaling_factor and shift_factor, fitted on train. With `network:
+    none` the model is the identity, and nothing is trained.
 
     Raises:
         UserError: the loss stopped being finite, or the disk is full at a checkpoint.
@@ -44,6 +46,9 @@ def train_autoencoder(
     device, autocast = hardware.open(), hardware.autocast()
     data = open_cohort(cohort, split)
     _, channels, height, width = data.images.shape
+    if settings.network == "none":
+        _leave_pixels(build_autoencoder(settings, channels, (height, width)), out, curve, journal)
+        return
     torch.manual_seed(derive(seed, "autoencoder", "weights"))
     model = build_autoencoder(settings, channels, (height, width)).to(device)
     state = State({"autoencoder": model}, {"autoencoder": adamw(model, settings)})
@@ -52,6 +57,7 @@ def train_autoencoder(
         state.modules["discriminator"] = judge
         state.optimizers["discriminator"] = adamw(judge, settings)
     hardware.prepare(model.encoder, model.decoder)
+    kind, error = settings.reconstruction, RECONSTRUCTION[settings.reconstruction]
     held_out = _first(data, "val" if len(data.of("val")) else "train", VALIDATION_IMAGES)
 
     def step(batch: tuple[torch.Tensor, ...], generator: torch.Generator) -> Values:
@@ -63,10 +69,11 @@ def train_autoencoder(
             latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float()
         )
         divergence = divergence.mean()
-        l1 = F.l1_loss(made, images)
+        reconstruction = error(made, images)
         structure = 1 - ssim(made, images)
-        loss = l1 + settings.structure_weight * structure + settings.kl_weight * divergence
-        values = {"l1": l1, "one_minus_ssim": structure, "kl": divergence}
+        loss = reconstruction + settings.structure_weight * structure
+        loss = loss + settings.kl_weight * divergence
+        values = {kind: reconstruction, "one_minus_ssim": structure, "kl": divergence}
         judge = state.modules.get("discriminator")
         if state.images < settings.adversarial_start * settings.images:
             judge = None
@@ -88,7 +95,7 @@ def train_autoencoder(
         with autocast:
             made = model.decode(model.encode(images).latent_dist.mode()).sample.float()
         return {
-            "validation_l1": float(F.l1_loss(made, images)),
+            f"validation_{kind}": float(error(made, images)),
             "validation_one_minus_ssim": float(1 - ssim(made, images)),
         }
 
@@ -116,14 +123,24 @@ def train_autoencoder(
     model.register_to_config(scaling_factor=scale, shift_factor=shift)
     with atomic_directory(out) as folder:
         model.save_pretrained(folder)
-    curves = {"loss": "training loss", "l1": "L1 (train)", "validation_l1": "L1 (validation)"}
+    name = kind.upper()
+    curves = {
+        "loss": "training loss",
+        kind: f"{name} (train)",
+        f"validation_{kind}": f"{name} (validation)",
+    }
     draw_history(state.history, curves, "Autoencoder", curve)
     journal.figure(curve)
-    journal.result(
-        parameters=sum(p.numel() for p in model.parameters()),
-        latent_scale=scale,
-        latent_shift=shift,
-    )
+    journal.result(**parameters(model), latent_scale=scale, latent_shift=shift)
+
+
+def _leave_pixels(model: torch.nn.Module, out: Path, curve: Path, journal: Journal) -> None:
+    """The files of this stage where the diffusion model works on pixels."""
+    with atomic_directory(out) as folder:
+        model.save_pretrained(folder)
+    draw_history([], {}, "No autoencoder: the diffusion model works on pixels", curve)
+    journal.figure(curve)
+    journal.result(parameters=0)
 
 
 def _first(data: Cohort, split: str, most: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The diffusion stage: train the class-conditional latent DDPM, keep its average weights."""
+"""The diffusion stage: train the conditional DDPM, keep its average weights."""
 
 import copy
 from pathlib import Path
@@ -6,13 +6,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from synthcohort.cohort import open_cohort
+from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.config import Diffusion
 from synthcohort.device import Hardware
-from synthcohort.diffusion.objective import draw_timesteps, loss, withhold_labels
+from synthcohort.diffusion.objective import draw_timesteps, loss, withhold
+from synthcohort.diffusion.process import draw_denoising, draw_noising
 from synthcohort.diffusion.schedule import build_schedule
 from synthcohort.files import atomic_directory, digest, read_json, sha256, write_json
-from synthcohort.models import build_denoiser
+from synthcohort.models import (
+    build_denoiser,
+    load_autoencoder,
+    load_denoiser,
+    parameters,
+    works_on_pixels,
+)
+from synthcohort.models.condition import describe
 from synthcohort.models.pixels import normalise
 from synthcohort.seeds import derive, torch_generator
 from synthcohort.tracking.journal import Journal
@@ -37,12 +45,19 @@ def train_diffusion(
     autoencoder: Path,
     out: Path,
     curve: Path,
+    noising: Path,
+    denoising: Path,
+    animation: Path,
     checkpoints: Path,
     hardware: Hardware,
     journal: Journal,
 ) -> None:
     """Train on the train split's latents and write `out`: unet/, scheduler/ (both as diffusers
-    saves them, the weights are the moving average) and labels.json.
+    saves them, the weights are the moving average), labels.json and attributes.json (names, and
+    mean and standard deviation over train).
+
+    Figures: the training `curve`, real images on their way to noise (`noising`), and samples on
+    their way back (`denoising`, and `animation` as GIF).
 
     Raises:
         UserError: the loss stopped being finite, or the disk is full at a checkpoint.
@@ -52,26 +67,28 @@ def train_diffusion(
     mean = np.load(latents / "mean.npy", mmap_mode="r")
     std = np.load(latents / "std.npy", mmap_mode="r")
     scale = read_json(autoencoder / "config.json")
-    names, classes = data.label_names, torch.from_numpy(data.classes)
+    names, standard = data.label_names, _standard(data)
+    told = describe(data.classes, len(names), data.attributes, standard["mean"], standard["std"])
     torch.manual_seed(derive(seed, "diffusion", "weights"))
-    model = build_denoiser(settings, mean.shape[1:], len(names)).to(device)
+    model = build_denoiser(settings, mean.shape[1:], len(names), len(standard["names"]))
+    model.to(device)
     average = copy.deepcopy(model).requires_grad_(False).eval()
     state = State(
         {"unet": model, "average": average},
         {"unet": adamw(model, settings)},
     )
     hardware.prepare(model, average)
-    schedule = build_schedule(settings)
+    schedule = build_schedule(settings, pixels=works_on_pixels(autoencoder))
     schedule.alphas_cumprod = schedule.alphas_cumprod.to(device)
 
     def step(batch: tuple[torch.Tensor, ...], generator: torch.Generator) -> Values:
-        centre, spread, labels = batch
+        centre, spread, condition = batch
         noise = torch.randn(2, *centre.shape, generator=generator, device=device)
         clean = normalise(centre + spread * noise[0], scale)
-        labels = withhold_labels(labels, settings.label_dropout, len(names), generator)
-        t = draw_timesteps(len(labels), settings.steps, generator)
+        condition = withhold(condition, settings.label_dropout, generator)
+        t = draw_timesteps(len(condition), settings.steps, generator)
         with autocast:
-            value = loss(model, schedule, clean, labels, t, noise[1])
+            value = loss(model, schedule, clean, condition, t, noise[1], settings.loss)
         descend(model, state.optimizers["unet"], value, settings.gradient_clip)
         half_life = min(settings.ema_images, EMA_RAMP * state.images)
         update_average(average, model, half_life, settings.batch)
@@ -87,10 +104,12 @@ def train_diffusion(
         noise = torch.randn(clean.shape, generator=fixed).to(device)
         t = draw_timesteps(len(clean), settings.steps, fixed).to(device)
         with autocast:
-            value = loss(average, schedule, clean, classes[held_out].to(device), t, noise)
+            condition = told[held_out].to(device)
+            value = loss(average, schedule, clean, condition, t, noise, settings.loss)
         return {"validation_loss": float(value)}
 
-    inputs = [sha256(path) for path in (split, latents / "mean.npy", latents / "std.npy")]
+    files = (cohort / "manifest.csv", split, latents / "mean.npy", latents / "std.npy")
+    inputs = [sha256(path) for path in files]
     train(
         state,
         settings,
@@ -101,7 +120,7 @@ def train_diffusion(
         load=lambda rows: (
             torch.from_numpy(mean[rows]),
             torch.from_numpy(std[rows]),
-            classes[torch.from_numpy(rows)],
+            told[torch.from_numpy(rows)],
         ),
         step=step,
         validate=validate,
@@ -114,9 +133,28 @@ def train_diffusion(
     )
     with atomic_directory(out) as folder:
         average.save_pretrained(folder / "unet")
-        build_schedule(settings).save_pretrained(folder / "scheduler")
+        schedule.save_pretrained(folder / "scheduler")
         write_json(folder / "labels.json", {"names": names})
+        write_json(folder / "attributes.json", standard)
     curves = {"loss": "training", "validation_loss": "validation (average weights)"}
     draw_history(state.history, curves, f"Diffusion, {settings.prediction}", curve)
-    journal.figure(curve)
-    journal.result(parameters=sum(p.numel() for p in model.parameters()))
+    decoder = load_autoencoder(autoencoder).to(device)
+    chosen = np.random.default_rng(derive(seed, "diffusion", "figures")).permutation(held_out)
+    draw_noising(schedule, torch.from_numpy(mean[chosen]), decoder, seed, noising)
+    # Loaded anew: `average` may be compiled, which would be compiled again for so few images.
+    denoiser = load_denoiser(out).to(device)
+    draw_denoising(schedule, denoiser, told[chosen], decoder, seed, denoising, animation)
+    for figure in (curve, noising, denoising, animation):
+        journal.figure(figure)
+    journal.result(**parameters(model))
+
+
+def _standard(data: Cohort) -> dict[str, list]:
+    """Name, mean and standard deviation of every attribute over train."""
+    values = data.attributes[data.of("train")].astype(np.float64)
+    return {
+        "names": data.attribute_names,
+        "mean": values.mean(0).tolist(),
+        # One that is the same on all train images tells nothing, and is only centred.
+        "std": np.where(np.ptp(values, axis=0) > 0, values.std(0), 1).tolist(),
+    }

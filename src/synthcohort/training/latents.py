@@ -76,9 +76,10 @@ def _measure(images: np.ndarray, made: np.ndarray, patients: np.ndarray, seed: i
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
     top = np.iinfo(images.dtype).max
-    psnr = [
-        peak_signal_noise_ratio(a, b, data_range=top) for a, b in zip(images, made, strict=True)
-    ]
+    with np.errstate(divide="ignore"):  # of an image given back without any error; see below
+        psnr = [
+            peak_signal_noise_ratio(a, b, data_range=top) for a, b in zip(images, made, strict=True)
+        ]
     ssim = [
         structural_similarity(a, b, data_range=top, channel_axis=0)
         for a, b in zip(images, made, strict=True)

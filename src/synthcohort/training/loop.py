@@ -24,9 +24,12 @@ VALIDATIONS = 20
 
 
 def learning_rate(settings: Training, images: int) -> float:
-    """Linear warm-up to the peak, then cosine decay to zero (Loshchilov 2017), by images seen."""
+    """Linear warm-up to the peak, then cosine decay to zero (Loshchilov 2017) or the peak to the
+    end, by images seen."""
     if images < settings.warmup_images:
         return settings.learning_rate * (images + settings.batch) / settings.warmup_images
+    if settings.decay == "none":
+        return settings.learning_rate
     span = max(settings.images - settings.warmup_images, 1)
     done = min((images - settings.warmup_images) / span, 1)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))

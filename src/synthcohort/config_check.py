@@ -1,0 +1,99 @@
+"""From what a user wrote to checked settings: every mistake is told with its key."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from synthcohort import sources
+from synthcohort.errors import UserError
+from synthcohort.settings import Settings
+
+Model = TypeVar("Model", bound=Settings)
+
+
+def read(path: Path) -> Mapping[str, Any]:
+    """The keys and values in a YAML file.
+
+    Raises:
+        UserError: no such file, or not YAML with keys and values.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such configuration file") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not a YAML file: {error}") from None
+    if not isinstance(values, Mapping):
+        raise UserError(f"{path}: expected keys and values, such as `name: my-cohort`")
+    return values
+
+
+def checked(model: type[Model], values: Mapping[str, Any], where: str) -> Model:
+    """`values` as a checked `model`, environment variables put in; `where` begins each line of the
+    message.
+
+    Raises:
+        UserError: one line for every key that is unknown, missing, mistyped or out of range.
+    """
+    try:
+        return model.model_validate(_expand(values, where))
+    except ValidationError as error:
+        raise UserError("\n".join(_told(model, item, where) for item in error.errors())) from None
+
+
+def _expand(value: Any, where: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _expand(item, f"{where}: {key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, where) for item in value]
+    if isinstance(value, str):
+        for name in re.findall(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?", value):
+            if name not in os.environ:
+                raise UserError(
+                    f"{where}: the environment variable {name} is not set; "
+                    f"set it (export {name}=…) or write the value itself in place of {value!r}"
+                )
+        return os.path.expandvars(value)
+    return value
+
+
+def _told(model: type[Settings], item: Mapping[str, Any], where: str) -> str:
+    # A key inside the source is located under its kind; the user never wrote that level.
+    path = [str(part) for part in item["loc"]]
+    if path[:1] == ["source"] and path[1:2] and path[1] in sources.names():
+        del path[1]
+    # So are the alternatives of a value that may be of several types.
+    path = [part for part in path if not part.startswith(("constrained-", "dict["))]
+    key = ".".join(path)
+    if item["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        return f"{where}: {key}.kind: expected one of {', '.join(sources.names())}"
+    if item["type"] == "extra_forbidden":
+        known = _known(model, path[:-1], item)
+        return f"{where}: {key}: unknown key{_nearest(path[-1], known)}"
+    if item["type"] == "missing":
+        return f"{where}: {key}: missing; this key has no default"
+    message = item["msg"].removeprefix("Value error, ")
+    if not path:  # a rule that holds between sections; its text names the keys
+        return f"{where}: {message}"
+    got = "" if isinstance(item["input"], Mapping) else f", got {item['input']!r}"
+    return f"{where}: {key}: {message}{got}"
+
+
+def _known(model: Any, path: list[str], item: Mapping[str, Any]) -> list[str]:
+    if path[:1] == ["source"]:
+        model, path = sources.module(str(item["loc"][1])).Source, path[1:]
+    for part in path:
+        model = model.model_fields[part].annotation
+    return sorted(model.model_fields)
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; the keys here are {', '.join(known)}"

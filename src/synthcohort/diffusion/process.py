@@ -1,0 +1,133 @@
+"""Figures of the two processes: real images on their way to noise, samples on their way back."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from synthcohort.config import Sampling
+from synthcohort.diffusion.sampling import walk
+from synthcohort.files import atomic_file
+from synthcohort.models.pixels import denormalise, from_model, normalise
+from synthcohort.seeds import derive, torch_generator
+
+if TYPE_CHECKING:
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+    from torch import nn
+
+# Of T = 1000; other T are gone through in the same shares.
+TIMESTEPS = (25, 50, 100, 250, 500, 999)
+NOISED = 4
+IN_HISTOGRAM = 64
+DENOISED = 6
+STEPS = 50
+IN_STRIP = 10
+IN_ANIMATION = 26
+# Small images are enlarged to about this height.
+ANIMATION_HEIGHT = 128
+
+
+@torch.no_grad()
+def draw_noising(
+    schedule: "DDPMScheduler", latents: torch.Tensor, decoder: "nn.Module", seed: int, out: Path
+) -> None:
+    """Draw `latents` (N×C×H×W, not normalised) noised to rising levels and decoded, the values at
+    the last step against N(0, 1), and β_t, α_t = 1 − β_t and ᾱ_t."""
+    from matplotlib.figure import Figure
+
+    last = schedule.config.num_train_timesteps - 1
+    times = [round(t / 999 * last) for t in TIMESTEPS]
+    clean = normalise(latents[:IN_HISTOGRAM], decoder.config)
+    noise = torch.randn(clean.shape, generator=torch_generator(seed, "noising"))
+
+    def noised(t: int) -> torch.Tensor:
+        return schedule.add_noise(clean, noise, torch.full((len(clean),), t))
+
+    columns = {"real": clean} | {f"t = {t}": noised(t) for t in times}
+    pictures = {name: _decoded(decoder, z[:NOISED]) for name, z in columns.items()}
+    figure = Figure(figsize=(9, 1.3 * len(pictures["real"]) + 2.6), layout="constrained")
+    above, below = figure.subfigures(2, height_ratios=(1.3 * len(pictures["real"]), 2.6))
+    _draw_grid(above, pictures)
+
+    betas, steps = schedule.betas.numpy(), np.arange(last + 1)
+    rising, falling, values = below.subplots(1, 3)
+    rising.plot(steps, betas, label="β")
+    falling.plot(steps, 1 - betas, label="α")
+    falling.plot(steps, np.cumprod(1 - betas.astype(np.float64)), label="ᾱ")
+    noisy = noised(last).flatten().numpy()
+    values.hist(noisy, bins=40, range=(-4, 4), density=True, color="0.7", label=f"at t = {last}")
+    x = np.linspace(-4, 4, 201)
+    values.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), label="N(0, 1)")
+    rising.set(xlabel="t")
+    falling.set(xlabel="t")
+    values.set(xlabel="Value", yticks=[])
+    for axes in (rising, falling, values):
+        axes.legend(frameon=False, fontsize=8)
+    with atomic_file(out) as temporary:
+        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+
+
+@torch.no_grad()
+def draw_denoising(
+    schedule: "DDPMScheduler",
+    denoiser: "nn.Module",
+    condition: torch.Tensor,
+    decoder: "nn.Module",
+    seed: int,
+    strip: Path,
+    animation: Path,
+) -> None:
+    """Draw a few samples (DDIM, without guidance, told the first rows of `condition`, N×D) from
+    pure noise to the end: ten moments in `strip`, and more of them as a GIF in `animation`."""
+    from matplotlib.figure import Figure
+
+    condition = condition[:DENOISED]
+    steps = min(STEPS, schedule.config.num_train_timesteps)
+    settings = Sampling(sampler="ddim", steps=steps, batch=len(condition))
+    seeds = [derive(seed, "denoising", i) for i in range(len(condition))]
+    moments = list(walk(settings, denoiser, schedule, condition, seeds))
+
+    def decoded(count: int) -> dict[str, np.ndarray]:
+        shown = np.unique(np.linspace(0, steps, count).round().astype(int))
+        return {f"step {i}": _decoded(decoder, moments[i]) for i in shown}
+
+    figure = Figure(figsize=(9, 0.95 * len(condition) + 0.3), layout="constrained")
+    _draw_grid(figure, decoded(IN_STRIP))
+    with atomic_file(strip) as temporary:
+        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+    _animate(list(decoded(IN_ANIMATION).values()), animation)
+
+
+def _decoded(decoder: "nn.Module", latents: torch.Tensor) -> np.ndarray:
+    """n×C×H×W uint8."""
+    device = next((p.device for p in decoder.parameters()), latents.device)
+    images = decoder.decode(denormalise(latents.to(device), decoder.config)).sample
+    return from_model(images, np.dtype(np.uint8))
+
+
+def _draw_grid(figure, columns: dict[str, np.ndarray]) -> None:
+    """One image an axes, each column under its name."""
+    panels = figure.subplots(len(next(iter(columns.values()))), len(columns), squeeze=False)
+    for column, (name, images) in zip(panels.T, columns.items(), strict=True):
+        column[0].set_title(name, fontsize=8)
+        for axes, image in zip(column, images, strict=True):
+            axes.imshow(image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255)
+            axes.set(xticks=[], yticks=[])
+
+
+def _animate(frames: list[np.ndarray], out: Path) -> None:
+    """A GIF of images n×C×H×W that stand side by side; the last frame stays for two seconds."""
+    from PIL import Image
+
+    times = max(1, ANIMATION_HEIGHT // frames[0].shape[2])
+    pictures = []
+    for images in frames:
+        row = np.concatenate([image.transpose(1, 2, 0) for image in images], axis=1)
+        row = row.repeat(times, axis=0).repeat(times, axis=1)
+        pictures.append(Image.fromarray(row[..., 0] if row.shape[2] == 1 else row))
+    duration = [100] * (len(pictures) - 1) + [2000]
+    with atomic_file(out) as temporary:
+        pictures[0].save(
+            temporary, save_all=True, append_images=pictures[1:], duration=duration, loop=0
+        )

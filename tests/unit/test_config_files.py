@@ -1,0 +1,19 @@
+"""The configurations that come with the project are whole and valid."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from synthcohort import config
+
+FOLDER = Path(__file__).parents[2] / "config"
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, id=str(p.relative_to(FOLDER))) for p in sorted(FOLDER.rglob("*.yaml"))]
+)
+def test_every_configuration_is_accepted(path, monkeypatch, tmp_path):
+    for name in re.findall(r"\$\{?([A-Z_]+)", path.read_text(encoding="utf-8")):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert config.load(path).export.title
