@@ -20,7 +20,7 @@ RESULTS = f"results/{SYSTEM.name}"
 # are parameters, neither logs nor outputs.
 LOGS = f"logs/{SYSTEM.name}"
 SHARDS = [f"{RESULTS}/samples/shard-{k:05d}.npz" for k in range(plan.shards(SYSTEM.sampling))]
-FETCHES = hasattr(sources.module(SYSTEM.source.kind), "fetch")
+FETCHES = sources.fetches(SYSTEM.source)
 
 METRICS = metrics.names()
 RESULT_FILES = expand(f"{RESULTS}/evaluation/{{name}}.json", name=["autoencoder", *METRICS])

@@ -1,0 +1,239 @@
+"""MedMNIST (Yang 2023): any of its 2-D sets, or a user's own npz in the same layout."""
+
+import difflib
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from synthcohort.cohort import SPLITS, Image
+from synthcohort.cohort.download import download
+from synthcohort.errors import UserError
+from synthcohort.progress import progress
+from synthcohort.settings import Settings
+
+_LAYOUT = (
+    "expected MedMNIST's layout: {train,val,test}_images of N×H×W or N×H×W×3, uint8 or uint16, and "
+    "{train,val,test}_labels of N×1 class numbers or N×K zeros and ones"
+)
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+class Source(Settings):
+    kind: Literal["medmnist"] = "medmnist"
+    flag: str = ""
+    """Which set, as the package medmnist calls it: pathmnist, chestmnist, pneumoniamnist, …"""
+    size: Literal[28, 64, 128, 224] = 28
+    """Which of the set's versions: height and width in pixels."""
+    root: Path | None = None
+    """Folder that holds the set's file as MedMNIST names it (chestmnist.npz, chestmnist_64.npz);
+    without it the file is downloaded."""
+    path: Path | None = None
+    """In place of `flag`: an npz of one's own with {train,val,test}_images (N×H×W or N×H×W×3, uint8
+    or uint16) and {train,val,test}_labels (N×1 class numbers, or N×K zeros and ones, a column a
+    finding). Arrays {train,val,test}_patients (N numbers or texts) may say whose the images are;
+    otherwise each image counts as a patient of its own."""
+    labels: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Names of the classes or findings in `path`, in order of their numbers; by default the numbers
+    themselves."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Source":
+        if bool(self.flag) == bool(self.path):
+            raise ValueError("give either flag (a set of MedMNIST) or path (an npz of one's own)")
+        if self.path and self.root:
+            raise ValueError("root is where the file of a flag lies; with path leave it out")
+        if self.flag and self.labels:
+            raise ValueError("the labels of a flag have their names; give labels with path only")
+        if self.flag.endswith("3d"):
+            raise ValueError(f"{self.flag} holds volumes; the 2-D sets alone can be read")
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("labels has a name twice; each needs one of its own")
+        return self
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What an npz holds of one split, without its pixels."""
+
+    split: str
+    shape: tuple[int, ...]
+    """N×H×W or N×H×W×3."""
+    dtype: np.dtype
+    labels: np.ndarray
+    """N×K integers."""
+    patients: list[str]
+    """N, or none."""
+
+
+def fetch(settings: Source, root: Path, seed: int) -> None:
+    """Download the set's file into the empty folder `root`."""
+    info = _info(settings.flag)
+    version = "" if settings.size == 28 else f"_{settings.size}"
+    print(f"Note: {settings.flag} has the licence {info['license']}", file=sys.stderr, flush=True)
+    name = _file_name(settings)
+    download(
+        info[f"url{version}"],
+        root / name,
+        checksum=f"md5:{info[f'MD5{version}']}",
+        otherwise=f"put it as {name} into a folder and name that as source.root",
+    )
+
+
+def read(settings: Source, root: Path | None) -> Iterator[Image]:
+    """The images of train, val and test, H×W or H×W×3, uint8 or uint16, in the file's order.
+
+    Classes become the label; findings of which an image may have several become its attributes, 0
+    or 1 each, and the label stays empty.
+
+    Raises:
+        UserError: an unknown flag; the file is absent, cannot be read, or is not in the layout;
+            labels that do not fit the images or the names.
+    """
+    info = _info(settings.flag) if settings.flag else None
+    names = list(info["label"].values()) if info else list(settings.labels)
+    path = settings.path or (settings.root or root) / _file_name(settings)
+    with _opened(path) as archive:
+        parts = [_part(archive, path, split) for split in SPLITS]
+        several = _check(parts, names, path)
+        with progress("reading images", total=sum(part.shape[0] for part in parts)) as bar:
+            for part in parts:
+                rows = zip(_images(archive, part), part.labels.tolist(), strict=True)
+                for i, (pixels, label) in enumerate(rows):
+                    image_id = f"{part.split}-{i:06d}"
+                    yield Image(
+                        pixels=pixels,
+                        image_id=image_id,
+                        patient_id=part.patients[i] if part.patients else image_id,
+                        source_file=path.name,
+                        split=part.split,
+                        label="" if several else _name(label[0], names),
+                        attributes={_name(k, names): float(has) for k, has in enumerate(label)}
+                        if several
+                        else {},
+                    )
+                    bar.update()
+
+
+def _info(flag: str) -> Mapping[str, Any]:
+    """What the package medmnist knows of a set: addresses, md5, names of the labels, licence."""
+    from medmnist.info import INFO  # imports torch
+
+    sets = [name for name in INFO if not name.endswith("3d")]
+    if flag not in sets:
+        close = difflib.get_close_matches(flag, sets)
+        raise UserError(
+            f"source.flag: MedMNIST has no 2-D set {flag!r}; "
+            + (f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(sets)}")
+        )
+    return INFO[flag]
+
+
+def _file_name(settings: Source) -> str:
+    return f"{settings.flag}.npz" if settings.size == 28 else f"{settings.flag}_{settings.size}.npz"
+
+
+def _name(number: int, names: Sequence[str]) -> str:
+    return names[number] if names else str(number)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: there is no such file; check source.path or source.root, or leave "
+            "source.root out to download a set of MedMNIST"
+        ) from None
+    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: cannot be read as an npz: {error}; it may be truncated: fetch or write it "
+            "again"
+        ) from None
+
+
+def _part(archive: zipfile.ZipFile, path: Path, split: str) -> _Part:
+    stored = set(archive.namelist())
+    for key in (f"{split}_images", f"{split}_labels"):
+        if f"{key}.npy" not in stored:
+            found = ", ".join(sorted(name.removesuffix(".npy") for name in stored))
+            raise UserError(f"{path}: has no array {key}; {_LAYOUT}; there are {found or 'none'}")
+    with archive.open(f"{split}_images.npy") as file:
+        shape, by_columns, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
+    colours = len(shape) == 4 and shape[3] == 3
+    if not (len(shape) == 3 or colours) or dtype.kind != "u" or dtype.itemsize > 2:
+        raise UserError(
+            f"{path}: {split}_images is {'×'.join(map(str, shape))} of {dtype}; {_LAYOUT}"
+        )
+    if by_columns:
+        raise UserError(
+            f"{path}: {split}_images lies in Fortran order; save numpy.ascontiguousarray of it"
+        )
+    labels = _array(archive, f"{split}_labels")
+    if labels.ndim != 2 or not labels.shape[1] or labels.dtype.kind not in "bui":
+        raise UserError(
+            f"{path}: {split}_labels is {'×'.join(map(str, labels.shape))} of {labels.dtype}; "
+            f"{_LAYOUT}"
+        )
+    patients = []
+    if f"{split}_patients.npy" in stored:
+        patients = _array(archive, f"{split}_patients").astype(str).tolist()
+    for what, count in (("labels", len(labels)), ("patients", len(patients) or shape[0])):
+        if count != shape[0]:
+            raise UserError(
+                f"{path}: {split}_images has {shape[0]} images but {split}_{what} {count} rows; "
+                "expected one an image"
+            )
+    return _Part(split, shape, dtype, labels.astype(np.int64), patients)
+
+
+def _array(archive: zipfile.ZipFile, key: str) -> np.ndarray:
+    with archive.open(f"{key}.npy") as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _check(parts: Sequence[_Part], names: Sequence[str], path: Path) -> bool:
+    """Whether an image may have several of the names; the parts must agree with them."""
+    columns = {part.split: part.labels.shape[1] for part in parts}
+    several = columns["train"] > 1
+    if len(set(columns.values())) > 1 or (several and names and len(names) != columns["train"]):
+        raise UserError(
+            f"{path}: the columns of the labels are {columns}; expected the same number in each"
+            + (f", one for each of {', '.join(names)}" if several and names else "")
+        )
+    if len({bool(part.patients) for part in parts if part.shape[0]}) > 1:
+        raise UserError(f"{path}: patients are given for some splits only; give them for all")
+    most = 2 if several else len(names) or np.inf
+    for part in parts:
+        wrong = np.argwhere((part.labels < 0) | (part.labels >= most))
+        if len(wrong):
+            row, column = wrong[0]
+            raise UserError(
+                f"{path}: {part.split}_labels holds {part.labels[row, column]} in row {row}; "
+                f"expected whole numbers from 0{f' to {most - 1}' if most < np.inf else ''}"
+            )
+    return several
+
+
+def _images(archive: zipfile.ZipFile, part: _Part) -> Iterator[np.ndarray]:
+    """One image after the other, so that memory stays flat, compressed or not."""
+    size = int(np.prod(part.shape[1:])) * part.dtype.itemsize
+    with archive.open(f"{part.split}_images.npy") as file:
+        _HEADERS[np.lib.format.read_magic(file)](file)
+        for _ in range(part.shape[0]):
+            if len(data := file.read(size)) < size:
+                raise EOFError(f"{part.split}_images ends before its last image")
+            pixels = np.frombuffer(data, part.dtype).reshape(part.shape[1:])
+            yield pixels.astype(part.dtype.newbyteorder("="), copy=False)
