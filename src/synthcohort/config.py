@@ -30,6 +30,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Prepare(Settings):
+    centre_crop: tuple[Positive, Positive] | None = None
+    """Height and width of the centre that is cut out first, in the source's pixels; a smaller image
+    is an error."""
     size: tuple[Positive, Positive] = (64, 64)
     """Height and width every image gets, in pixels; multiples of the autoencoder's reduction."""
     fit: Literal["refuse", "pad", "crop", "stretch"] = "refuse"
@@ -71,6 +74,9 @@ class Split(Settings):
     official: Literal["use", "ignore"] = "use"
     """Whether a split that the source gives is used (and refused where two parts share a patient)
     or ignored in favour of `fractions`."""
+    validation_from: Literal["train", "test"] = "train"
+    """Which part of an official split without val gives some of its patients to it, val's share of
+    the `fractions` of the two."""
     near_duplicates: Literal["stop", "join", "allow"] = "stop"
     """Nearly identical images of two patients: `stop` the run where they stand in two splits;
     `join` such patients into one before splitting; `allow` them (they are listed all the same)."""
