@@ -205,6 +205,9 @@ class Export(Settings):
     """Title of the dataset card."""
     licence: str = "cc-by-4.0"
     """Licence of the exported dataset, as the Hugging Face hub names it."""
+    acknowledge: str = ""
+    """For restricted real images: the name of their terms, to say that you have read them and that
+    they let you pass on what is derived. Without it nothing runs; the message tells the name."""
 
 
 class Config(Settings):
@@ -247,10 +250,13 @@ def check(values: Mapping[str, Any], where: str = "configuration") -> Config:
     `$NAME` and `${NAME}` in text values are replaced by environment variables.
 
     Raises:
-        UserError: one line for every key that is unknown, missing, mistyped or out of range.
+        UserError: one line for every key that is unknown, missing, mistyped or out of range; or a
+            restricted source whose terms `export.acknowledge` does not name.
     """
     try:
-        return Config.model_validate(_expand(values, where))
+        system = Config.model_validate(_expand(values, where))
+        sources.require_acknowledged(system.source, system.export.acknowledge)
+        return system
     except ValidationError as error:
         raise UserError("\n".join(_told(item, where) for item in error.errors())) from None
 
