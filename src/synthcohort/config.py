@@ -26,6 +26,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Prepare(Settings):
+    centre_crop: tuple[Positive, Positive] | None = None
+    """Height and width of the centre that is cut out first, in the source's pixels; a smaller image
+    is an error."""
     size: tuple[Positive, Positive] = (64, 64)
     """Height and width every image gets, in pixels; multiples of the autoencoder's reduction."""
     fit: Literal["refuse", "pad", "crop", "stretch"] = "refuse"
@@ -71,6 +74,9 @@ class Split(Settings):
     official: Literal["use", "ignore"] = "use"
     """Whether a split that the source gives is used (and refused where two parts share a patient)
     or ignored in favour of `fractions`."""
+    validation_from: Literal["train", "test"] = "train"
+    """Which part of an official split without val gives some of its patients to it, val's share of
+    the `fractions` of the two."""
     near_duplicates: Literal["stop", "join", "allow"] = "stop"
     """Nearly identical images of two patients: `stop` the run where they stand in two splits;
     `join` such patients into one before splitting; `allow` them (they are listed all the same)."""
@@ -228,6 +234,9 @@ class Export(Settings):
     """Title of the dataset card."""
     licence: str = "cc-by-4.0"
     """Licence of the exported dataset, as the Hugging Face hub names it."""
+    acknowledge: str = ""
+    """For restricted real images: the name of their terms, to say that you have read them and that
+    they let you pass on what is derived. Without it nothing runs; the message tells the name."""
 
 
 class Config(Settings):
@@ -279,6 +288,9 @@ def check(values: Mapping[str, Any], where: str = "configuration") -> Config:
     `$NAME` and `${NAME}` in text values are replaced by environment variables.
 
     Raises:
-        UserError: one line for every key that is unknown, missing, mistyped or out of range.
+        UserError: one line for every key that is unknown, missing, mistyped or out of range; or a
+            restricted source whose terms `export.acknowledge` does not name.
     """
-    return config_check.checked(Config, values, where)
+    system = config_check.checked(Config, values, where)
+    sources.require_acknowledged(system.source, system.export.acknowledge)
+    return system

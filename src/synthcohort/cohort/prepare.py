@@ -136,6 +136,16 @@ def _check_attributes(image: Image, names: list[str]) -> None:
 def _fault(image: Image, settings: Prepare) -> tuple[str, str] | None:
     """What is wrong with the image under these settings, and the ways forward."""
     (height, width), (high, wide) = image.pixels.shape[:2], settings.size
+    which = "is"
+    if settings.centre_crop:
+        which, least = "its centre is", settings.centre_crop
+        if height < least[0] or width < least[1]:
+            return (
+                f"{image.source_file}: is {width} wide and {height} high, smaller than "
+                f"prepare.centre_crop, {least[1]} wide and {least[0]} high",
+                "Lower prepare.centre_crop (height, width), or leave it out.",
+            )
+        height, width = least
     colour = "grey" if image.pixels.ndim == 2 else "rgb"
     if image.pixels.dtype == np.uint16 and settings.depth == 8:
         return (
@@ -149,8 +159,8 @@ def _fault(image: Image, settings: Prepare) -> tuple[str, str] | None:
         )
     if settings.fit == "refuse" and not _same_aspect((height, width), settings.size):
         return (
-            f"{image.source_file}: is {width} wide and {height} high, but prepare.size is {wide} "
-            f"wide and {high} high: another aspect ratio",
+            f"{image.source_file}: {which} {width} wide and {height} high, but prepare.size is "
+            f"{wide} wide and {high} high: another aspect ratio",
             "Choose a prepare.size (height, width) with the images' aspect ratio, or set "
             "prepare.fit to pad, crop or stretch.",
         )
@@ -180,6 +190,9 @@ def _prepared(pixels: np.ndarray, settings: Prepare, done: Counter[str]) -> np.n
         done["converted to rgb"] += 1
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     planes = np.moveaxis(np.atleast_3d(pixels), 2, 0)
+    if settings.centre_crop and planes.shape[1:] != settings.centre_crop:
+        done["centre cut out"] += 1
+        planes = _centre(planes, settings.centre_crop)
     if planes.shape[1:] == settings.size:
         return planes
     return _resized(planes, settings, done)
@@ -194,8 +207,7 @@ def _resized(planes: np.ndarray, settings: Prepare, done: Counter[str]) -> np.nd
             target = _inside(shape, size)
         elif settings.fit == "crop":
             part = _inside(size, shape)
-    top, left = ((n - m) // 2 for n, m in zip(shape, part, strict=True))
-    planes = planes[:, top : top + part[0], left : left + part[1]]
+    planes = _centre(planes, part)
     if target != part:
         done["enlarged" if target[0] > part[0] or target[1] > part[1] else "reduced"] += 1
         planes = np.stack([_resampled(plane, target) for plane in planes])
@@ -203,6 +215,11 @@ def _resized(planes: np.ndarray, settings: Prepare, done: Counter[str]) -> np.nd
     whole = np.zeros((len(planes), *size), planes.dtype)
     whole[:, top : top + target[0], left : left + target[1]] = planes
     return whole
+
+
+def _centre(planes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    top, left = ((n - m) // 2 for n, m in zip(planes.shape[1:], shape, strict=True))
+    return planes[:, top : top + shape[0], left : left + shape[1]]
 
 
 def _resampled(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:

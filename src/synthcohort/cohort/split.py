@@ -44,18 +44,20 @@ def split(
     findings = leaks.search(opened, settings.correlation)
     join = settings.near_duplicates == "join"
     patients = leaks.joined(opened, findings) if join else opened.patients.tolist()
+    links = _joined(opened, patients) if join else {}
     labels = [row["label"] for row in opened.rows]
     fractions = settings.fractions.model_dump()
     parts = _official(opened) if settings.official == "use" else []
     if not parts:
         parts = _shared_out(labels, patients, fractions, seed)
     elif "val" not in parts and fractions["val"]:
-        rows = [i for i, part in enumerate(parts) if part == "train"]
-        print("Note: the official split has no val; it is carved out of train", file=sys.stderr)
+        of = settings.validation_from
+        rows = [i for i, part in enumerate(parts) if part == of]
+        print(f"Note: the official split has no val; it is carved out of {of}", file=sys.stderr)
         carved = _shared_out(
             [labels[i] for i in rows],
             [patients[i] for i in rows],
-            {part: fractions[part] for part in ("train", "val")},
+            {part: fractions[part] for part in ("val", of)},
             seed,
         )
         for i, part in zip(rows, carved, strict=True):
@@ -71,7 +73,7 @@ def split(
             table.writerow((row["image_id"], row["patient_id"], part))
     draw_cohort(open_cohort(cohort, out), figure, seed)
     journal.figure(figure)
-    journal.result(**_counts(opened, parts), **_found(report))
+    journal.result(**_counts(opened, parts), **_found(report), **links)
 
 
 def _official(cohort: Cohort) -> list[str]:
@@ -187,6 +189,21 @@ def _counts(cohort: Cohort, parts: list[str]) -> dict[str, int]:
     return {f"images/{part}": images[part] for part in SPLITS} | {
         f"patients/{part}": patients[part] for part in SPLITS
     }
+
+
+def _joined(cohort: Cohort, patients: list[str]) -> dict[str, int]:
+    """How many patients count as one with others, in how many groups; printed as well."""
+    members = defaultdict(set)
+    for patient, name in zip(cohort.patients.tolist(), patients, strict=True):
+        members[name].add(patient)
+    sizes = [len(group) for group in members.values() if len(group) > 1]
+    print(
+        f"Note: near-duplicates join {sum(sizes)} of {len(set(cohort.patients.tolist()))} patients "
+        f"into {len(sizes)} groups. Scans of one person that do not look nearly identical remain "
+        "apart wherever the source counts them as different patients.",
+        file=sys.stderr,
+    )
+    return {"joined patients": sum(sizes), "groups of joined patients": len(sizes)}
 
 
 def _found(report: Mapping[str, Any]) -> dict[str, int]:

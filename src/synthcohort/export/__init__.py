@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from synthcohort import config, shards, summary
+from synthcohort import config, shards, sources, summary
 from synthcohort.audit.gate import require_passed
 from synthcohort.export import card, checksums, imagefolder, medmnist
 from synthcohort.export.split import assign
@@ -53,8 +53,10 @@ def export(
     configuration of the whole `system`.
 
     Raises:
-        UserError: the audit failed or was made of other samples; nothing is written.
+        UserError: the audit failed or was made of other samples, or the real images are restricted
+            and `export.acknowledge` does not name their terms; nothing is written.
     """
+    sources.require_acknowledged(system.source, system.export.acknowledge)
     audited = require_passed(audit, samples)
     sampled = shards.describe(samples)
     split = assign(sampled, system.export.fractions, system.seed)

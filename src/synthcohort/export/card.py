@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from synthcohort import __version__, shards, summary
+from synthcohort import __version__, shards, sources, summary
 from synthcohort.config import Config
 from synthcohort.export.imagefolder import FOLDERS
 
@@ -46,7 +46,8 @@ def write(path: Path, facts: Facts) -> None:
         _how_made(facts),
         _evidence(facts),
         _privacy(facts),
-        _use(facts),
+        _use(),
+        _terms(facts),
         _citation(facts),
     )
     path.write_text("\n".join(sections), encoding="utf-8")
@@ -227,8 +228,8 @@ any law.
 {_figure(facts, "distances.png")}"""
 
 
-def _use(facts: Facts) -> str:
-    return f"""## Intended use and limits
+def _use() -> str:
+    return """## Intended use and limits
 
 For developing and teaching methods of image analysis, for testing software, and for planning
 studies. **Not for diagnosis, nor for any decision about a patient; not for conclusions about the
@@ -236,9 +237,26 @@ frequency or appearance of disease.** The images show what the model has learnt 
 with that cohort's biases and with errors of its own; rare findings may be missing, wrong or
 invented, and a label says what the model was asked for, not what an expert has seen. Results that
 matter have to be confirmed on real images.
-
-Licence of this dataset: {facts.system.export.licence}.
 """
+
+
+def _terms(facts: Facts) -> str:
+    export, terms = facts.system.export, sources.terms(facts.system.source)
+    gate = (
+        f"""
+**This dataset is derived from restricted data.** Its maker acknowledged these terms
+(`export.acknowledge: {export.acknowledge}`): that they, and those who gave access to the real
+images, let it be passed on. Whoever passes it on has to see that this holds for them, too.
+"""
+        if terms.gated
+        else ""
+    )
+    return f"""## Licence and origin
+
+- Licence of this dataset: {export.licence}.
+- Real images that the model was trained on: {terms.source}.
+- Terms of the real images: {" ".join(filter(None, (f"{terms.name}.", terms.note)))}
+{gate}"""
 
 
 def _citation(facts: Facts) -> str:

@@ -8,6 +8,13 @@ import numpy as np
 
 from synthcohort.cohort import Image
 from synthcohort.settings import Settings
+from synthcohort.sources import Terms
+
+TERMS = Terms(
+    "CC BY 4.0",
+    "Optical Recognition of Handwritten Digits (Alpaydin, Kaynak 1998), as scikit-learn bundles it",
+    "Name the source.",
+)
 
 
 class Source(Settings):

@@ -1,23 +1,24 @@
 """Images in folders: PNG, JPEG, TIFF and the like, described by their path, by a CSV or by both."""
 
-import csv
 import glob
 import math
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import IO, Annotated, Literal
 
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
 from pydantic import Field, field_validator, model_validator
 
+from synthcohort import tables
 from synthcohort.cohort import Image
-from synthcohort.errors import UserError
+from synthcohort.errors import UserError, first
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
+from synthcohort.sources import Declared
 
 SUFFIXES = (
     ".bmp",
@@ -52,7 +53,7 @@ class Columns(Settings):
     """Columns of numbers that belong to each image: an age; 0 or 1 for each of several findings."""
 
 
-class Source(Settings):
+class Source(Declared):
     kind: Literal["folder"] = "folder"
     root: Path
     """The folder that holds the images, at any depth."""
@@ -132,7 +133,7 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
     _rename(settings, described)
     for file, of in progress("reading images", of=sorted(described.items())):
         yield Image(
-            pixels=_pixels(settings.root / file),
+            pixels=pixels(settings.root / file),
             image_id=file,
             patient_id=of["patient"],
             source_file=file,
@@ -154,7 +155,7 @@ def _find(settings: Source) -> list[str]:
     files = [name for name in found if name.lower().endswith(SUFFIXES)]
     others = sorted(set(found) - set(files) - {str(settings.table)})
     if others:
-        _note(f"{settings.root}: {len(others)} files are not images, {_first(others)}")
+        _note(f"{settings.root}: {len(others)} files are not images, {first(others)}")
     if not files:
         raise UserError(
             f"{settings.root}: no images match {settings.pattern!r}; expected files that end in "
@@ -177,8 +178,9 @@ def _table(settings: Source, files: list[str]) -> dict[str, dict[str, str]]:
 
     described: dict[str, dict[str, str]] = {}
     absent, ambiguous, twice, unread = [], [], [], []
-    for line, row in _rows(path, wanted):
-        of = {name: (row[column] or "").strip() for name, column in wanted.items()}
+    keys = {column: f"source.columns.{name}" for name, column in wanted.items()}
+    for line, row in tables.rows(path, keys):
+        of = {name: row[column] for name, column in wanted.items()}
         name = of.pop("file")
         matches = by_name.get(name, [])
         if len(matches) != 1:
@@ -196,33 +198,13 @@ def _table(settings: Source, files: list[str]) -> dict[str, dict[str, str]]:
         (unread, "expected a number; fill it in, or leave the row out"),
     ):
         if faults:
-            raise UserError(f"{path}: {len(faults)} rows, {_first(faults)}: {what}")
+            raise UserError(f"{path}: {len(faults)} rows, {first(faults)}: {what}")
     if not described:
         raise UserError(f"{path}: has no rows below its header; expected one an image")
     left_out = [file for file in files if file not in described]
     if left_out:
-        _note(f"{path}: {len(left_out)} images are not listed and left out, {_first(left_out)}")
+        _note(f"{path}: {len(left_out)} images are not listed and left out, {first(left_out)}")
     return described
-
-
-def _rows(path: Path, wanted: dict[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The lines of a CSV with their numbers; the columns are checked first."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            columns = table.fieldnames or []
-            for name, column in wanted.items():
-                if column not in columns:
-                    raise UserError(
-                        f"{path}: no column {column!r} (source.columns.{name}); the columns are "
-                        f"{', '.join(map(repr, columns)) or 'none'}"
-                    )
-            for row in table:
-                yield table.line_num, row
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; check source.table") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as a CSV file in UTF-8: {error}") from None
 
 
 def _is_number(text: str) -> bool:
@@ -245,7 +227,7 @@ def _match(settings: Source, described: dict[str, dict[str, str]]) -> None:
     if unmatched:
         raise UserError(
             f"source.expression: {settings.expression!r} does not match {len(unmatched)} of "
-            f"{len(described)} paths below {settings.root}, {_first(unmatched)}; change it, or "
+            f"{len(described)} paths below {settings.root}, {first(unmatched)}; change it, or "
             "leave these files out by source.pattern"
         )
 
@@ -256,7 +238,7 @@ def _rename(settings: Source, described: dict[str, dict[str, str]]) -> None:
         empty = [file for file, of in described.items() if of.get(name) == ""]
         if empty:
             raise UserError(
-                f"{settings.root}: {len(empty)} images have an empty {name}, {_first(empty)}; "
+                f"{settings.root}: {len(empty)} images have an empty {name}, {first(empty)}; "
                 f"expected one for every image from source.expression or source.columns.{name}"
             )
     for key, names in (("label", settings.labels), ("split", settings.splits)):
@@ -278,9 +260,14 @@ def _rename(settings: Source, described: dict[str, dict[str, str]]) -> None:
         )
 
 
-def _pixels(path: Path) -> np.ndarray:
+def pixels(path: Path, content: IO[bytes] | None = None) -> np.ndarray:
+    """The image in a file, as `read` describes it; `content` is the file where it is open already.
+
+    Raises:
+        UserError: it cannot be read, holds several pictures, or is neither grey nor RGB.
+    """
     try:
-        with PIL.Image.open(path) as file:
+        with PIL.Image.open(content or path) as file:
             if getattr(file, "n_frames", 1) > 1:
                 raise UserError(f"{path}: holds {file.n_frames} pictures; expected one a file")
             # Pillow reads 16-bit colour and 16-bit grey with alpha as 8 bits.
@@ -290,7 +277,7 @@ def _pixels(path: Path) -> np.ndarray:
     except (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError) as error:
         raise UserError(
             f"{path}: cannot be read as an image: {error}; it may be truncated: open it in a "
-            "viewer, then fetch or convert it again, or leave it out by source.pattern"
+            "viewer, then fetch or convert it again, or leave it out"
         ) from None
     if image.mode.startswith("I"):
         values = np.asarray(image)
@@ -313,9 +300,3 @@ def _pixels(path: Path) -> np.ndarray:
 
 def _note(text: str) -> None:
     print(f"Note: {text}", file=sys.stderr)
-
-
-def _first(names: list[str]) -> str:
-    """The first names of a list in words."""
-    few = ", ".join(names[:5])
-    return f"the first are {few}" if len(names) > 5 else few

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from synthcohort.cohort import Image
 from synthcohort.errors import UserError
 from synthcohort.settings import Settings
+from synthcohort.sources import Declared
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
@@ -20,14 +21,9 @@ if TYPE_CHECKING:
 _AXES = {"sagittal": (0, "x"), "coronal": (1, "y"), "axial": (2, "z")}
 
 
-class Source(Settings):
-    kind: Literal["nifti"] = "nifti"
-    root: Path
-    """Folder of the BIDS dataset: the one that holds sub-*/ and participants.tsv."""
-    suffix: str = "T1w"
-    """Which images: the last part of the file names, such as T1w, T2w or FLAIR."""
-    label: str = ""
-    """Column of participants.tsv that holds the label; empty for a cohort without labels."""
+class Slicing(Settings):
+    """Which pictures are taken from a volume."""
+
     plane: Literal["axial", "coronal", "sagittal"] = "axial"
     """Plane of the slices. They are shown in the radiological convention: superior, or anterior in
     axial slices, at the top; the patient's right, or anterior in sagittal slices, on the left."""
@@ -51,12 +47,22 @@ class Source(Settings):
     plane, so that slices whose pixels are square already stay as they are."""
 
     @model_validator(mode="after")
-    def _ascending(self) -> "Source":
+    def _ascending(self) -> "Slicing":
         if self.slice_range[0] > self.slice_range[1]:
             raise ValueError("the ends of slice_range must not descend")
         if self.percentiles[0] >= self.percentiles[1]:
             raise ValueError("the two percentiles must ascend")
         return self
+
+
+class Source(Slicing, Declared):
+    kind: Literal["nifti"] = "nifti"
+    root: Path
+    """Folder of the BIDS dataset: the one that holds sub-*/ and participants.tsv."""
+    suffix: str = "T1w"
+    """Which images: the last part of the file names, such as T1w, T2w or FLAIR."""
+    label: str = ""
+    """Column of participants.tsv that holds the label; empty for a cohort without labels."""
 
 
 def read(settings: Source, root: Path | None) -> Iterator[Image]:
@@ -72,7 +78,6 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
     """
     volumes = _find(settings)
     labels = _labels(settings) if settings.label else {}
-    axis, letter = _AXES[settings.plane]
     for path in volumes:
         relative = path.relative_to(settings.root)
         patient = relative.parts[0]
@@ -81,21 +86,35 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
                 f"{settings.root / 'participants.tsv'}: no row for {patient}, of which there is "
                 f"{relative}; add the row or move the volume away"
             )
-        voxels, zooms = _canonical(path)
-        voxels = _rescaled(voxels, settings, path)
-        in_plane = [zoom for i, zoom in enumerate(zooms) if i != axis]
-        for index in _positions(voxels.shape[axis], settings, path):
-            # Rows run downwards and columns to the right: against both of the patient's axes.
-            picture = np.take(voxels, index, axis=axis)[::-1, ::-1].T
+        for index, place, picture in slices(path, settings):
             yield Image(
-                pixels=_squared(picture, in_plane[::-1], settings),
-                image_id=f"{path.name.removesuffix('.gz').removesuffix('.nii')}_{letter}{index:03d}",
+                pixels=picture,
+                image_id=f"{path.name.removesuffix('.gz').removesuffix('.nii')}_{place}",
                 patient_id=patient,
                 session=relative.parts[1] if len(relative.parts) == 4 else "",
                 slice=str(index),
                 source_file=relative.as_posix(),
                 label=labels.get(patient, ""),
             )
+
+
+def slices(path: Path, settings: Slicing) -> Iterator[tuple[int, str, np.ndarray]]:
+    """The slices of one volume: index along the patient's axis, its name (z012), the pixels.
+
+    Pixels are square, H×W uint8 or uint16.
+
+    Raises:
+        UserError: as `read` does for a volume.
+    """
+    axis, letter = _AXES[settings.plane]
+    voxels, zooms = _canonical(path)
+    voxels = _rescaled(voxels, settings, path)
+    in_plane = [zoom for i, zoom in enumerate(zooms) if i != axis]
+    for index in _positions(voxels.shape[axis], settings, path):
+        # Rows run downwards and columns to the right: against both of the patient's axes.
+        picture = np.take(voxels, index, axis=axis)[::-1, ::-1].T
+        squared = _squared(picture, in_plane[::-1], settings)
+        yield int(index), f"{letter}{index:03d}", squared
 
 
 def _find(settings: Source) -> list[Path]:
@@ -196,7 +215,7 @@ def _check_header(image: "SpatialImage", path: Path) -> None:
         )
 
 
-def _rescaled(voxels: np.ndarray, settings: Source, path: Path) -> np.ndarray:
+def _rescaled(voxels: np.ndarray, settings: Slicing, path: Path) -> np.ndarray:
     """The intensities between the two percentiles over [0, 1]."""
     black, white = np.percentile(voxels, settings.percentiles)
     if black == white:
@@ -208,7 +227,7 @@ def _rescaled(voxels: np.ndarray, settings: Source, path: Path) -> np.ndarray:
     return np.clip((voxels - black) / (white - black), 0, 1)
 
 
-def _positions(count: int, settings: Source, path: Path) -> np.ndarray:
+def _positions(count: int, settings: Slicing, path: Path) -> np.ndarray:
     """The indices of the slices that are taken, ascending."""
     first, last = settings.slice_range
     indices = np.unique(
@@ -223,7 +242,7 @@ def _positions(count: int, settings: Source, path: Path) -> np.ndarray:
     return indices
 
 
-def _squared(picture: np.ndarray, zooms: list[float], settings: Source) -> np.ndarray:
+def _squared(picture: np.ndarray, zooms: list[float], settings: Slicing) -> np.ndarray:
     """`picture` with pixels of one size in both directions, over the full range of its type."""
     spacing = settings.spacing or min(zooms)
     shape = tuple(

@@ -20,10 +20,12 @@ from synthcohort.files import write_json
 from synthcohort.progress import progress
 from synthcohort.seeds import derive
 from synthcohort.settings import Settings
-from synthcohort.sources import nifti
+from synthcohort.sources import Terms, nifti
 
 if TYPE_CHECKING:
     from synthcohort.phantom_anatomy import Patient
+
+TERMS = Terms("CC0", "brain MRI simulated by synthcohort, of nobody")
 
 _SHAPE = (64, 64, 16)
 _VOXEL = (3.2, 3.2, 4.0)  # mm
