@@ -182,6 +182,11 @@ class Evaluation(Settings):
     """Neighbours in the numbers for label separation and origin mixing."""
 
 
+class Observer(Settings):
+    images: Positive = 40
+    """Most images of each kind (real test, synthetic) on the page that asks human readers."""
+
+
 class Audit(Settings):
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """A synthetic image counts as memorised when it is nearer to a train image than this quantile
@@ -214,6 +219,7 @@ class Config(Settings):
     diffusion: Diffusion
     sampling: Sampling = Sampling()
     evaluation: Evaluation = Evaluation()
+    observer: Observer = Observer()
     audit: Audit = Audit()
     export: Export = Export()
 
