@@ -30,6 +30,8 @@ class Stage:
     words: Mapping[str, type] = field(default_factory=dict)
     optional: str = ""
     """Paths that may be left out."""
+    epilog: str = ""
+    """What its --help says at the end."""
     seed: bool = True
     hardware: bool = False
 
@@ -123,6 +125,26 @@ STAGES = {
         optional="features",
         hardware=True,
     ),
+    "observer": Stage(
+        "observer.page:make_page",
+        "write the page on which people tell real from synthetic images",
+        {"settings": config.Observer},
+        "cohort split out",
+        lists="samples",
+    ),
+    "observer-study": Stage(
+        "observer.study:observer_study",
+        "measure the answers that people gave on that page",
+        epilog="Each reader opens results/<name>/observer/index.html, answers blinded and saves a "
+        "CSV. Then: synthcohort observer-study --page results/<name>/observer --answers READER.csv "
+        "... --out results/<name>/evaluation/observer.json --figure "
+        "results/<name>/figures/observer.png --journal "
+        "results/<name>/journal/observer-study.jsonl. To bring the study into the summary and "
+        "MLflow: snakemake --cores 1 --configfile FILE --forcerun summary",
+        paths="page out figure",
+        lists="answers",
+        seed=False,
+    ),
     "audit": Stage(
         "audit:audit",
         "look for memorised images",
@@ -164,7 +186,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"synthcohort {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, stage in STAGES.items():
-        _add_stage(commands.add_parser(name, help=stage.help, description=stage.help), name, stage)
+        about = {"help": stage.help, "description": stage.help, "epilog": stage.epilog}
+        _add_stage(commands.add_parser(name, **about), name, stage)
 
     summary = commands.add_parser("summary", help="print the table of a system's results")
     summary.add_argument("--results", type=Path, required=True, help="results/<name>")

@@ -217,6 +217,11 @@ class Evaluation(Settings):
     """Neighbours in the numbers for label separation and origin mixing."""
 
 
+class Observer(Settings):
+    images: Positive = 40
+    """Most images of each kind (real test, synthetic) on the page that asks human readers."""
+
+
 class Audit(Settings):
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """A synthetic image counts as memorised when it is nearer to a train image than this quantile
@@ -258,6 +263,8 @@ class Config(Settings):
     """How many synthetic images are drawn, and how."""
     evaluation: Evaluation = Evaluation()
     """The comparison of synthetic with real images."""
+    observer: Observer = Observer()
+    """The page on which people tell real from synthetic images."""
     audit: Audit = Audit()
     """The search for memorised images, and when it stops the export."""
     export: Export = Export()

@@ -18,6 +18,9 @@ NAMES = {
     "embedding.label_separation": "Labels separate (accuracy)",
     "real_or_synthetic": "Real or synthetic, AUC",
     "real_or_synthetic.accuracy": "Real or synthetic, accuracy",
+    "observer": "Observer study, accuracy",
+    "observer.sensitivity": "Observer study, synthetic named synthetic",
+    "observer.specificity": "Observer study, real named real",
     "memorised_share": "Memorised share",
     "nearer_to_train_than_test": "Nearer to train than to test",
 }

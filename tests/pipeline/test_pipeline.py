@@ -22,6 +22,8 @@ def test_every_contract_is_there(finished):
         "latents/mean.npy",
         "diffusion/unet/config.json",
         "samples/shard-00001.npz",
+        "observer/index.html",
+        "observer/key.json",
         "audit.json",
         "export/README.md",
         "summary.txt",

@@ -100,3 +100,30 @@ for metric in METRICS:
             " --samples {input.samples} --sets {input.sets} {params.features}"
             " --out {output.result} --figure {output.figure} --threads {threads}"
             " --journal {params.journal} 2>&1 | tee {log}"
+
+
+rule observer:
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+        samples=SHARDS,
+    output:
+        page=report(
+            f"{RESULTS}/observer/index.html",
+            category="5 Evaluation",
+            caption="../report/observer.rst",
+        ),
+        key=f"{RESULTS}/observer/key.json",
+    log:
+        f"{LOGS}/observer.log",
+    params:
+        journal=f"{RESULTS}/journal/observer.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
+        settings=as_json(SYSTEM.observer),
+        out=subpath(output.page, parent=True),
+    shell:
+        "synthcohort observer --settings {params.settings:q} --seed {params.seed}"
+        " --cohort {params.cohort} --split {input.split} --samples {input.samples}"
+        " --out {params.out}"
+        " --journal {params.journal} 2>&1 | tee {log}"

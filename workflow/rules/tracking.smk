@@ -22,6 +22,7 @@ rule publish:
         export=rules.export.output,
         summary=rules.summary.output,
         comparison=rules.show_samples.output.comparison,
+        page=rules.observer.output.page,
     output:
         f"{RESULTS}/published.json",
     log:
