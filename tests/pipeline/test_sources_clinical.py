@@ -63,7 +63,6 @@ def write_bone_age(root: Path) -> None:
 
 def exported(folder: Path, **changes: dict) -> tuple[list[dict], set[str], str]:
     """The split's rows, the exported labels and the card of a whole run."""
-    # Six processes fewer than the whole workflow: the test is about sources, not about MLflow.
     done = snakemake(folder, f"{RESULTS}/export", "--configfile", configured(folder, **changes))
     assert done.returncode == 0, done.stdout[-4000:]
     with (folder / RESULTS / "cohort/manifest.csv").open(newline="") as file:
@@ -89,6 +88,8 @@ def test_adni(tmp_path):
         source=source,
         prepare={"centre_crop": [200, 200], "size": [32, 32]},
         split=TINY["split"] | {"validation_from": "test", "near_duplicates": "join"},
+        # Six images a patient: the intervals need four patients at least.
+        evaluation=TINY["evaluation"] | {"images": 36},
         export=ACKNOWLEDGED,
     )
     patients = {row["patient_id"]: row["split"] for row in rows}
