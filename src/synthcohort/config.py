@@ -1,8 +1,7 @@
 """Every setting, once: what a key means, its type, its range and its default.
 
-The models give the check, the error text and the documentation. One section belongs to one stage;
-a changed section re-runs that stage and what depends on it. Settings about hardware (threads,
-device, precision) are not here: they live in the Snakemake profiles.
+The models give the check, the error text and the documentation; a section belongs to one stage.
+Settings about hardware (threads, device, precision) live in the Snakemake profiles.
 """
 
 from collections.abc import Mapping
@@ -274,8 +273,8 @@ class Config(Settings):
     def _steps(self) -> "Config":
         if self.sampling.steps > self.diffusion.steps:
             raise ValueError(
-                f"sampling.steps is {self.sampling.steps}, but the model has diffusion.steps: "
-                f"{self.diffusion.steps}; sampling can take no more than that"
+                f"sampling.steps is {self.sampling.steps}, but can be no more than diffusion.steps: "
+                f"{self.diffusion.steps}"
             )
         return self
 
@@ -284,7 +283,7 @@ def load(path: Path) -> Config:
     """The checked configuration in a YAML file.
 
     Raises:
-        UserError: not YAML, or a key is unknown, missing, of the wrong type or out of range.
+        UserError: not YAML, or as `check`.
     """
     return check(config_check.read(path), str(path))
 
@@ -295,8 +294,7 @@ def check(values: Mapping[str, Any], where: str = "configuration") -> Config:
     `$NAME` and `${NAME}` in text values are replaced by environment variables.
 
     Raises:
-        UserError: one line for every key that is unknown, missing, mistyped or out of range; or a
-            restricted source whose terms `export.acknowledge` does not name.
+        UserError: a line for every key at fault, or terms that `export.acknowledge` has to name.
     """
     system = config_check.checked(Config, values, where)
     sources.require_acknowledged(system.source, system.export.acknowledge)

@@ -1,6 +1,7 @@
 """CSV files that describe images, read row by row."""
 
 import csv
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -33,3 +34,11 @@ def rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[str
         raise UserError(f"{path}: there is no such file; check the source's settings") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as a CSV file in UTF-8: {error}") from None
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell holds a finite number."""
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

@@ -1,7 +1,6 @@
 """Images in folders: PNG, JPEG, TIFF and the like, described by their path, by a CSV or by both."""
 
 import glob
-import math
 import re
 import sys
 from collections.abc import Iterator
@@ -189,7 +188,7 @@ def _table(settings: Source, files: list[str]) -> dict[str, dict[str, str]]:
             twice.append(f"line {line}: {name!r}")
         else:
             described[matches[0]] = of
-        odd = [key for key in numbers if not _is_number(of[key])]
+        odd = [key for key in numbers if not tables.is_number(of[key])]
         unread += [f"line {line}: {name!r} has {of[key]!r} as {numbers[key]!r}" for key in odd]
     for faults, what in (
         (absent, f"there is no such image in {settings.root} that matches {settings.pattern!r}"),
@@ -205,13 +204,6 @@ def _table(settings: Source, files: list[str]) -> dict[str, dict[str, str]]:
     if left_out:
         _note(f"{path}: {len(left_out)} images are not listed and left out, {first(left_out)}")
     return described
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def _match(settings: Source, described: dict[str, dict[str, str]]) -> None:
