@@ -272,10 +272,8 @@ class Config(Settings):
     @model_validator(mode="after")
     def _steps(self) -> "Config":
         if self.sampling.steps > self.diffusion.steps:
-            raise ValueError(
-                f"sampling.steps is {self.sampling.steps}, but can be no more than diffusion.steps: "
-                f"{self.diffusion.steps}"
-            )
+            limit = f"diffusion.steps, {self.diffusion.steps}"
+            raise ValueError(f"sampling.steps is {self.sampling.steps}, but at most {limit}")
         return self
 
 
