@@ -100,7 +100,7 @@ def test_a_checkpoint_of_other_settings_is_refused(system, monkeypatch):
         with pytest.raises(Killed):
             diffusion(system, "other")
     (folder,) = (system / "checkpoints-other").iterdir()
-    checkpoints = Checkpoints(system / "elsewhere", "diffusion", "another")
+    checkpoints = Checkpoints(system / "elsewhere", "diffusion", DIFFUSION, 1, ())
     checkpoints.folder.parent.mkdir()
     folder.rename(checkpoints.folder)
     with pytest.raises(UserError, match="belongs to other settings"):

@@ -8,18 +8,17 @@ from torch.nn import functional as F
 from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.config import Autoencoder
 from synthcohort.device import Hardware
-from synthcohort.files import atomic_directory, digest, sha256
+from synthcohort.files import atomic_directory
 from synthcohort.models import build_autoencoder, parameters
 from synthcohort.models.pixels import to_model
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
 from synthcohort.training.figure import draw_history
-from synthcohort.training.loop import Values, train
+from synthcohort.training.loop import Values, train, validation_rows
 from synthcohort.training.losses import build_discriminator, hinge, ssim
 from synthcohort.training.state import State, adamw, descend
 
-VALIDATION_IMAGES = 256
 RECONSTRUCTION = {"l1": F.l1_loss, "mse": F.mse_loss}
 
 
@@ -58,7 +57,7 @@ def train_autoencoder(
         state.optimizers["discriminator"] = adamw(judge, settings)
     hardware.prepare(model.encoder, model.decoder)
     kind, error = settings.reconstruction, RECONSTRUCTION[settings.reconstruction]
-    held_out = _first(data, "val" if len(data.of("val")) else "train", VALIDATION_IMAGES)
+    held_out = to_model(data.images[validation_rows(data)])
 
     def step(batch: tuple[torch.Tensor, ...], generator: torch.Generator) -> Values:
         (images,) = batch
@@ -100,7 +99,7 @@ def train_autoencoder(
         }
 
     # The manifest holds the sha256 of every image.
-    inputs = [sha256(path) for path in (cohort / "manifest.csv", split)]
+    inputs = (cohort / "manifest.csv", split)
     train(
         state,
         settings,
@@ -111,11 +110,7 @@ def train_autoencoder(
         load=lambda rows: (to_model(data.images[rows]),),
         step=step,
         validate=validate,
-        checkpoints=Checkpoints(
-            checkpoints,
-            "autoencoder",
-            digest([settings.model_dump(mode="json"), seed, inputs]),
-        ),
+        checkpoints=Checkpoints(checkpoints, "autoencoder", settings, seed, inputs),
         journal=journal,
     )
     model.eval().requires_grad_(False)
@@ -141,10 +136,6 @@ def _leave_pixels(model: torch.nn.Module, out: Path, curve: Path, journal: Journ
     draw_history([], {}, "No autoencoder: the diffusion model works on pixels", curve)
     journal.figure(curve)
     journal.result(parameters=0)
-
-
-def _first(data: Cohort, split: str, most: int) -> torch.Tensor:
-    return to_model(data.images[data.of(split)[:most]])
 
 
 def _fit_scale(model: torch.nn.Module, data: Cohort, device: torch.device) -> tuple[float, float]:

@@ -6,25 +6,31 @@ carries the digest of settings and inputs, so another training never finds it.
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from synthcohort.config import Training
 from synthcohort.errors import UserError
-from synthcohort.files import atomic_file
+from synthcohort.files import atomic_file, digest, sha256
 from synthcohort.training.state import State
 
 KEPT = 2
 
 
 class Checkpoints:
-    """The checkpoints of one training: `<folder>/<stage>-<digest>/<images>.safetensors`."""
+    """The checkpoints of one training: `<folder>/<stage>-<digest>/<images>.safetensors`, with the
+    digest of its settings, its seed and the files `inputs`."""
 
-    def __init__(self, folder: Path, stage: str, digest: str) -> None:
-        self._digest = digest
-        self.folder = Path(folder) / f"{stage}-{digest}"
+    def __init__(
+        self, folder: Path, stage: str, settings: Training, seed: int, inputs: Sequence[Path]
+    ) -> None:
+        named = [settings.model_dump(mode="json"), seed, [sha256(path) for path in inputs]]
+        self._digest = digest(named)
+        self.folder = Path(folder) / f"{stage}-{self._digest}"
 
     def save(self, state: State) -> None:
         """Write the state, whole or not at all, and drop all but the two newest."""

@@ -12,7 +12,7 @@ from synthcohort.device import Hardware
 from synthcohort.diffusion.objective import draw_timesteps, loss, withhold
 from synthcohort.diffusion.process import draw_denoising, draw_noising
 from synthcohort.diffusion.schedule import build_schedule
-from synthcohort.files import atomic_directory, digest, read_json, sha256, write_json
+from synthcohort.files import atomic_directory, read_json, write_json
 from synthcohort.models import (
     build_denoiser,
     load_autoencoder,
@@ -26,10 +26,9 @@ from synthcohort.seeds import derive, torch_generator
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
 from synthcohort.training.figure import draw_history
-from synthcohort.training.loop import Values, train
+from synthcohort.training.loop import Values, train, validation_rows
 from synthcohort.training.state import State, adamw, descend, update_average
 
-VALIDATION_IMAGES = 256
 # The average forgets the random start: its half-life grows with progress up to the asked one
 # (Karras 2024, "EDM2", rampup ratio).
 EMA_RAMP = 0.05
@@ -94,8 +93,7 @@ def train_diffusion(
         update_average(average, model, half_life, settings.batch)
         return {"loss": value}
 
-    held_out = data.of("val") if len(data.of("val")) else data.of("train")
-    held_out = held_out[:VALIDATION_IMAGES]
+    held_out = validation_rows(data)
 
     @torch.no_grad()
     def validate() -> dict[str, float]:
@@ -108,8 +106,7 @@ def train_diffusion(
             value = loss(average, schedule, clean, condition, t, noise, settings.loss)
         return {"validation_loss": float(value)}
 
-    files = (cohort / "manifest.csv", split, latents / "mean.npy", latents / "std.npy")
-    inputs = [sha256(path) for path in files]
+    inputs = (cohort / "manifest.csv", split, latents / "mean.npy", latents / "std.npy")
     train(
         state,
         settings,
@@ -124,11 +121,7 @@ def train_diffusion(
         ),
         step=step,
         validate=validate,
-        checkpoints=Checkpoints(
-            checkpoints,
-            "diffusion",
-            digest([settings.model_dump(mode="json"), seed, inputs]),
-        ),
+        checkpoints=Checkpoints(checkpoints, "diffusion", settings, seed, inputs),
         journal=journal,
     )
     with atomic_directory(out) as folder:

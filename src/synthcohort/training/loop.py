@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from synthcohort.cohort import Cohort
 from synthcohort.config import Training
 from synthcohort.errors import UserError
 from synthcohort.progress import progress
@@ -21,6 +22,7 @@ Batch = tuple[torch.Tensor, ...]
 Values = dict[str, torch.Tensor]
 STATUSES = 100
 VALIDATIONS = 20
+VALIDATION_IMAGES = 256
 
 
 def learning_rate(settings: Training, images: int) -> float:
@@ -52,6 +54,12 @@ def batch_rows(rows: np.ndarray, seed: int, start: int, batch: int) -> np.ndarra
 @lru_cache(maxsize=2)
 def _permutation(seed: int, length: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(length)
+
+
+def validation_rows(data: Cohort) -> np.ndarray:
+    """The rows a training is watched on: of val, or of train where there is no val."""
+    rows = data.of("val")
+    return (rows if len(rows) else data.of("train"))[:VALIDATION_IMAGES]
 
 
 def train(
