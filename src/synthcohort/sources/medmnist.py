@@ -18,6 +18,7 @@ from synthcohort.cohort.download import download
 from synthcohort.errors import UserError
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
+from synthcohort.sources import Terms
 
 _LAYOUT = (
     "expected MedMNIST's layout: {train,val,test}_images of N×H×W or N×H×W×3, uint8 or uint16, and "
@@ -27,6 +28,13 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+
+
+TERMS = Terms(
+    "of the set",
+    "MedMNIST (Yang 2023), or an npz of one's own in its layout",
+    "Each set of MedMNIST has a licence of its own, CC BY 4.0 or CC BY-NC 4.0.",
+)
 
 
 class Source(Settings):

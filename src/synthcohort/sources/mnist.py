@@ -16,6 +16,7 @@ from synthcohort.cohort.download import download
 from synthcohort.errors import UserError
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
+from synthcohort.sources import Terms
 
 _ADDRESS = "https://ossci-datasets.s3.amazonaws.com/mnist"
 _MD5 = {
@@ -28,6 +29,13 @@ _SIDE = 28
 _UINT8 = 0x08  # the IDX format's code for the type
 
 Digit = Annotated[int, Field(ge=0, le=9)]
+
+
+TERMS = Terms(
+    "CC BY-SA 3.0",
+    "MNIST, or what lies in `source.root` in its place (LeCun, Cortes, Burges 1998)",
+    "Name the source, and pass on what you make of it under the same licence.",
+)
 
 
 class Source(Settings):

@@ -41,10 +41,15 @@ class State:
             )
         for name, optimizer in self.optimizers.items():
             prefix = f"optimizer.{name}."
+            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
             moments: dict[int, dict[str, torch.Tensor]] = {}
             for key, tensor in tensors.items():
                 if key.startswith(prefix):
                     number, moment = key.removeprefix(prefix).split(".")
+                    weight = weights[int(number)]
+                    if tensor.shape == weight.shape:
+                        # Fused AdamW goes through memory as it lies: channels last, if the weights.
+                        tensor = torch.empty_like(weight).copy_(tensor)
                     moments.setdefault(int(number), {})[moment] = tensor
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": moments, "param_groups": groups})
