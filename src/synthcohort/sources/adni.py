@@ -42,8 +42,8 @@ class Source(Settings):
     """Folder that holds train/ and test/ (`layout: jpeg`) or the archive's volumes, at any depth
     (`layout: nifti`)."""
     layout: Literal["jpeg", "nifti"] = "jpeg"
-    """`jpeg`: slices as <image id>_<slice>.jpeg in folders by split and group; `nifti`: the archive's
-    own folders of volumes."""
+    """`jpeg`: slices as <image id>_<slice>.jpeg in folders by split and group; `nifti`: volumes in
+    the archive's own folders."""
     table: Path | None = None
     """The CSV file that the archive gives with a collection (absolute, or relative to `root`), with
     the columns Image Data ID, Subject and Visit, for volumes Group as well. It decides the patient
