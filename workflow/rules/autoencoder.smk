@@ -18,8 +18,6 @@ rule autoencoder:
         checkpoints=f"{RESULTS}/checkpoints",
         settings=as_json(SYSTEM.autoencoder),
     threads: 8
-    conda:
-        "synthcohort"
     shell:
         "synthcohort autoencoder --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --out {output.model}"
@@ -47,8 +45,6 @@ rule encode:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
     threads: 8
-    conda:
-        "synthcohort"
     shell:
         "synthcohort encode --seed {params.seed} --cohort {params.cohort} --split {input.split}"
         " --autoencoder {input.model} --out {output.latents} --measured {output.measured}"

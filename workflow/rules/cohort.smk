@@ -9,8 +9,6 @@ if FETCHES:
             journal=f"{RESULTS}/journal/fetch.jsonl",
             seed=SYSTEM.seed,
             settings=as_json(SYSTEM.source),
-        conda:
-            "synthcohort"
         shell:
             "synthcohort fetch --settings {params.settings:q} --seed {params.seed} --out {output}"
             " --journal {params.journal} 2>&1 | tee {log}"
@@ -30,8 +28,6 @@ rule prepare:
         source=as_json(SYSTEM.source),
         settings=as_json(SYSTEM.prepare),
         root=f"--root {RESULTS}/raw" if FETCHES else "",
-    conda:
-        "synthcohort"
     shell:
         "synthcohort prepare --source {params.source:q} --settings {params.settings:q}"
         " {params.root} --out {params.cohort}"
@@ -57,8 +53,6 @@ rule split:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.split),
-    conda:
-        "synthcohort"
     shell:
         "synthcohort split --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --out {output.split} --leakage {output.leakage}"

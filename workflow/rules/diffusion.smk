@@ -35,8 +35,6 @@ rule diffusion:
         checkpoints=f"{RESULTS}/checkpoints",
         settings=as_json(SYSTEM.diffusion),
     threads: 8
-    conda:
-        "synthcohort"
     shell:
         "synthcohort diffusion --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --latents {input.latents}"

@@ -12,8 +12,6 @@ rule sets:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.evaluation),
-    conda:
-        "synthcohort"
     shell:
         "synthcohort sets --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --samples {input.samples} --out {output}"
@@ -33,8 +31,6 @@ rule classifier:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.evaluation),
-    conda:
-        "synthcohort"
     shell:
         "synthcohort classifier --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --out {output} --threads {threads}"
@@ -62,8 +58,6 @@ rule features:
         ),
     # The longest jobs of the evaluation: started first, the others fill the gaps.
     priority: 1
-    conda:
-        "synthcohort"
     shell:
         "synthcohort features --extractor {wildcards.extractor} --settings {params.settings:q}"
         " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
@@ -100,8 +94,6 @@ for metric in METRICS:
             settings=as_json(SYSTEM.evaluation),
             metric=metric,
             features=f"--features {features_of(metric)}" if features_of(metric) else "",
-        conda:
-            "synthcohort"
         shell:
             "synthcohort evaluate --metric {params.metric} --settings {params.settings:q}"
             " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
@@ -130,8 +122,6 @@ rule observer:
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.observer),
         out=subpath(output.page, parent=True),
-    conda:
-        "synthcohort"
     shell:
         "synthcohort observer --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --samples {input.samples}"

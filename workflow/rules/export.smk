@@ -24,8 +24,6 @@ rule audit:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.audit),
-    conda:
-        "synthcohort"
     shell:
         "synthcohort audit --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
@@ -51,8 +49,6 @@ rule export:
     params:
         journal=f"{RESULTS}/journal/export.jsonl",
         system=as_json(SYSTEM),
-    conda:
-        "synthcohort"
     shell:
         "synthcohort export --system {params.system:q} --samples {input.samples}"
         " --audit {input.audit} --results {input.results} --autoencoder {input.autoencoder}"

@@ -13,8 +13,6 @@ rule sample:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.sampling),
-    conda:
-        "synthcohort"
     shell:
         "synthcohort sample --settings {params.settings:q} --seed {params.seed}"
         " --shard {wildcards.shard} --cohort {params.cohort} --split {input.split}"
@@ -45,8 +43,6 @@ rule show_samples:
         journal=f"{RESULTS}/journal/show-samples.jsonl",
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
-    conda:
-        "synthcohort"
     shell:
         "synthcohort show-samples --seed {params.seed} --cohort {params.cohort}"
         " --split {input.split} --samples {input.samples} --figure {output.samples}"

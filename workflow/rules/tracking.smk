@@ -13,8 +13,6 @@ rule summary:
         f"{LOGS}/summary.log",
     params:
         results=subpath(input.audit, parent=True),
-    conda:
-        "synthcohort"
     shell:
         "synthcohort summary --results {params.results} > {output} 2> {log}"
 
@@ -32,8 +30,6 @@ rule publish:
     params:
         system=as_json(SYSTEM),
         journals=f"{RESULTS}/journal/*.jsonl",
-    conda:
-        "synthcohort"
     shell:
         "synthcohort publish --system {params.system:q} --journals {params.journals}"
         " --artifacts {input.export}/README.md {input.summary} --out {output} 2>&1 | tee {log}"
