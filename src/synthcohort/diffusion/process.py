@@ -44,10 +44,10 @@ def draw_noising(
     def noised(t: int) -> torch.Tensor:
         return schedule.add_noise(clean, noise, torch.full((len(clean),), t))
 
-    columns = {"real": clean} | {f"t = {t}": noised(t) for t in times}
+    columns = {"no noise": clean} | {f"t = {t}": noised(t) for t in times}
     pictures = {name: _decoded(decoder, z[:NOISED]) for name, z in columns.items()}
-    figure = Figure(figsize=(9, 1.3 * len(pictures["real"]) + 2.6), layout="constrained")
-    above, below = figure.subfigures(2, height_ratios=(1.3 * len(pictures["real"]), 2.6))
+    figure = Figure(figsize=(9, 1.3 * len(pictures["no noise"]) + 2.6), layout="constrained")
+    above, below = figure.subfigures(2, height_ratios=(1.3 * len(pictures["no noise"]), 2.6))
     _draw_grid(above, pictures)
 
     betas, steps = schedule.betas.numpy(), np.arange(last + 1)
