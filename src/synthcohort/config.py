@@ -272,8 +272,8 @@ class Config(Settings):
     @model_validator(mode="after")
     def _steps(self) -> "Config":
         if self.sampling.steps > self.diffusion.steps:
-            limit = f"diffusion.steps, {self.diffusion.steps}"
-            raise ValueError(f"sampling.steps is {self.sampling.steps}, but at most {limit}")
+            limit = f"the model has diffusion.steps: {self.diffusion.steps}"
+            raise ValueError(f"sampling.steps is {self.sampling.steps}, but {limit}; lower it")
         return self
 
 
