@@ -1,0 +1,100 @@
+"""Every setting, once: what a key means, its type, its range and its default.
+
+The models give the check, the error text and the documentation; a section belongs to one stage.
+Settings about hardware (threads, device, precision) live in the Snakemake profiles.
+"""
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from synthcohort import sources
+from synthcohort.config import reading
+from synthcohort.config.cohort import Fractions, Prepare, Split
+from synthcohort.config.dataset import Export, Sampling
+from synthcohort.config.evaluation import Audit, Evaluation, Observer
+from synthcohort.config.training import Autoencoder, Diffusion, Training
+from synthcohort.settings import Settings
+
+__all__ = [
+    "Audit",
+    "Autoencoder",
+    "Config",
+    "Diffusion",
+    "Evaluation",
+    "Export",
+    "Fractions",
+    "Observer",
+    "Prepare",
+    "Sampling",
+    "Source",
+    "Split",
+    "Training",
+    "check",
+    "load",
+]
+
+Source = Annotated[
+    reduce(or_, (sources.module(kind).Source for kind in sources.names())),
+    Field(discriminator="kind"),
+]
+
+
+class Config(Settings):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+    """Name of the system: its results go to results/<name>/, its runs to the MLflow experiment."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Every random number is derived from it, by name of its use."""
+    source: Source
+    """Where the images come from."""
+    prepare: Prepare = Prepare()
+    """One size, one colour mode and one depth for all images."""
+    split: Split = Split()
+    """Train, val and test, by patient."""
+    autoencoder: Autoencoder
+    """From images to latents and back, and how that is trained."""
+    diffusion: Diffusion
+    """The diffusion model of the latents, and how it is trained."""
+    sampling: Sampling = Sampling()
+    """How many synthetic images are drawn, and how."""
+    evaluation: Evaluation = Evaluation()
+    """The comparison of synthetic with real images."""
+    observer: Observer = Observer()
+    """The page on which people tell real from synthetic images."""
+    audit: Audit = Audit()
+    """The search for memorised images, and when it stops the export."""
+    export: Export = Export()
+    """The dataset that is handed on."""
+
+    @model_validator(mode="after")
+    def _steps(self) -> "Config":
+        if self.sampling.steps > self.diffusion.steps:
+            limit = f"the model has diffusion.steps: {self.diffusion.steps}"
+            raise ValueError(f"sampling.steps is {self.sampling.steps}, but {limit}; lower it")
+        return self
+
+
+def load(path: Path) -> Config:
+    """The checked configuration in a YAML file.
+
+    Raises:
+        UserError: not YAML, or as `check`.
+    """
+    return check(reading.read(path), str(path))
+
+
+def check(values: Mapping[str, Any], where: str = "configuration") -> Config:
+    """The checked configuration from plain values; `where` begins each line of the message.
+
+    `$NAME` and `${NAME}` in text values are replaced by environment variables.
+
+    Raises:
+        UserError: a line for every key at fault, or terms that `export.acknowledge` has to name.
+    """
+    system = reading.checked(Config, values, where)
+    sources.require_acknowledged(system.source, system.export.acknowledge)
+    return system

@@ -1,0 +1,154 @@
+"""Every stage that is one command: the function it calls and the arguments it hands on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from synthcohort import config
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A subcommand: the function it calls and the keyword arguments it hands on."""
+
+    function: str
+    help: str
+    settings: Mapping[str, type] = field(default_factory=dict)
+    """Sections of the configuration, as JSON on the command line."""
+    paths: str = ""
+    lists: str = ""
+    """One path or more each."""
+    words: Mapping[str, type] = field(default_factory=dict)
+    optional: str = ""
+    """Paths that may be left out."""
+    epilog: str = ""
+    """What its --help says at the end."""
+    seed: bool = True
+    hardware: bool = False
+
+
+STAGES = {
+    "fetch": Stage(
+        "cohort.fetch:fetch",
+        "download or simulate the raw cohort",
+        {"settings": config.Source},
+        "out",
+    ),
+    "prepare": Stage(
+        "cohort.prepare:prepare",
+        "bring all images to one size and format",
+        {"source": config.Source, "settings": config.Prepare},
+        "out",
+        optional="root",
+        seed=False,
+    ),
+    "split": Stage(
+        "cohort.split:split",
+        "split by patient and look for leakage",
+        {"settings": config.Split},
+        "cohort out leakage figure",
+    ),
+    "autoencoder": Stage(
+        "training.autoencoder:train_autoencoder",
+        "train the autoencoder",
+        {"settings": config.Autoencoder},
+        "cohort split out curve checkpoints",
+        hardware=True,
+    ),
+    "encode": Stage(
+        "training.latents:encode",
+        "cache the latents, measure the reconstruction",
+        paths="cohort split autoencoder out measured figure",
+        hardware=True,
+    ),
+    "diffusion": Stage(
+        "training.diffusion:train_diffusion",
+        "train the diffusion model",
+        {"settings": config.Diffusion},
+        "cohort split latents autoencoder out curve noising denoising animation checkpoints",
+        hardware=True,
+    ),
+    "sample": Stage(
+        "diffusion.sampling:sample",
+        "draw one shard of synthetic images",
+        {"settings": config.Sampling},
+        "cohort split autoencoder diffusion out",
+        words={"shard": int},
+        hardware=True,
+    ),
+    "show-samples": Stage(
+        "diffusion.figure:show_samples",
+        "draw samples, alone and below real images",
+        paths="cohort split figure comparison",
+        lists="samples",
+    ),
+    "sets": Stage(
+        "evaluation.sets:choose",
+        "choose the images that are compared",
+        {"settings": config.Evaluation},
+        "cohort split out",
+        lists="samples",
+    ),
+    "classifier": Stage(
+        "evaluation.classifier:train_classifier",
+        "train a small classifier on the real train split",
+        {"settings": config.Evaluation},
+        "cohort split out",
+        hardware=True,
+    ),
+    "features": Stage(
+        "evaluation.features:extract",
+        "compute the features of the compared images",
+        {"settings": config.Evaluation},
+        "cohort split sets out",
+        lists="samples",
+        words={"extractor": str},
+        optional="classifier autoencoder diffusion",
+        hardware=True,
+    ),
+    "evaluate": Stage(
+        "evaluation.evaluate:evaluate",
+        "measure one metric and its floor",
+        {"settings": config.Evaluation},
+        "cohort split sets out figure",
+        lists="samples",
+        words={"metric": str},
+        optional="features",
+        hardware=True,
+    ),
+    "observer": Stage(
+        "observer.page:make_page",
+        "write the page on which people tell real from synthetic images",
+        {"settings": config.Observer},
+        "cohort split out",
+        lists="samples",
+    ),
+    "observer-study": Stage(
+        "observer.study:observer_study",
+        "measure the answers that people gave on that page",
+        epilog="Each reader opens results/<name>/observer/index.html, answers blinded and saves a "
+        "CSV. Then: synthcohort observer-study --page results/<name>/observer --answers READER.csv "
+        "... --out results/<name>/evaluation/observer.json --figure "
+        "results/<name>/figures/observer.png --journal "
+        "results/<name>/journal/observer-study.jsonl. To bring the study into the summary and "
+        "MLflow: snakemake --cores 1 --configfile FILE --forcerun summary",
+        paths="page out figure",
+        lists="answers",
+        seed=False,
+    ),
+    "audit": Stage(
+        "audit:audit",
+        "look for memorised images",
+        {"settings": config.Audit},
+        "cohort split latents autoencoder out pairs distances",
+        lists="samples",
+        hardware=True,
+    ),
+    "export": Stage(
+        "export:export",
+        "write the dataset, its card and checksums; refused where the audit failed",
+        {"system": config.Config},
+        "audit autoencoder diffusion grid embedding distances out",
+        lists="samples results",
+        seed=False,
+    ),
+}
