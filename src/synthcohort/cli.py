@@ -68,6 +68,8 @@ def _add_stage(parser: argparse.ArgumentParser, name: str, stage: Stage) -> None
         parser.add_argument(f"--{key}", type=Path)
     for key in stage.lists.split():
         parser.add_argument(f"--{key}", type=Path, nargs="+", required=True)
+    for key in stage.names.split():
+        parser.add_argument(f"--{key}", nargs="+", required=True)
     for key, kind in stage.words.items():
         parser.add_argument(f"--{key}", type=kind, required=True)
     if stage.seed:
@@ -87,7 +89,8 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
     from synthcohort.tracking.journal import Journal
     from synthcohort.tracking.live import follow
 
-    keys = [*stage.paths.split(), *stage.optional.split(), *stage.lists.split(), *stage.words]
+    words = [*stage.names.split(), *stage.words]
+    keys = [*stage.paths.split(), *stage.optional.split(), *stage.lists.split(), *words]
     handed = {key: getattr(given, key) for key in keys}
     for key, kind in stage.settings.items():
         handed[key] = _section(kind, getattr(given, key), f"--{key}")
@@ -96,7 +99,7 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
         handed["seed"] = record["seed"] = given.seed
     if stage.hardware:
         handed["hardware"] = Hardware(given.device, given.precision, given.threads, given.compile)
-    record |= {key: handed[key] for key in stage.words}
+    record |= {key: handed[key] for key in words}
     split = handed.get("split")
     inputs = {str(split): sha256(split)} if split is not None else {}
     with follow(given.journal), Journal(given.journal, _stage_name(given), record, inputs) as open_:

@@ -18,6 +18,8 @@ class Stage:
     lists: str = ""
     """One path or more each."""
     words: Mapping[str, type] = field(default_factory=dict)
+    names: str = ""
+    """One word or more each."""
     optional: str = ""
     """Paths that may be left out."""
     epilog: str = ""
@@ -25,6 +27,9 @@ class Stage:
     seed: bool = True
     hardware: bool = False
 
+
+# Folders of the run that some extractors and metrics need.
+MODELS = "classifier autoencoder diffusion latents"
 
 STAGES = {
     "fetch": Stage(
@@ -102,17 +107,17 @@ STAGES = {
         "cohort split sets out",
         lists="samples",
         words={"extractor": str},
-        optional="classifier autoencoder diffusion",
+        optional=MODELS,
         hardware=True,
     ),
     "evaluate": Stage(
         "evaluation.evaluate:evaluate",
-        "measure one metric and its floor",
+        "measure metrics and their floors",
         {"settings": config.Evaluation},
-        "cohort split sets out figure",
+        "cohort split sets out figures",
         lists="samples",
-        words={"metric": str},
-        optional="features",
+        names="metric",
+        optional=f"features {MODELS}",
         hardware=True,
     ),
     "observer": Stage(

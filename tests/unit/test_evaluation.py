@@ -10,7 +10,8 @@ from synthcohort import config
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
-from synthcohort.evaluation.classifier import open_classifier, train_classifier
+from synthcohort.evaluation import extractors
+from synthcohort.evaluation.classifier import train_classifier
 from synthcohort.evaluation.evaluate import evaluate
 from synthcohort.evaluation.features import extract
 from synthcohort.evaluation.sets import choose, open_sets
@@ -110,13 +111,13 @@ def run(system, metric, kind, out, features=None):
     folder, given, samples = system
     evaluate(
         SETTINGS,
-        metric=metric,
+        metric=[metric],
         seed=0,
         samples=samples[kind],
         sets=folder / f"{kind}.json",
         features=features,
-        out=out / f"{metric}.json",
-        figure=out / f"{metric}.png",
+        out=out,
+        figures=out,
         hardware=CPU,
         journal=QUIET,
         **given,
@@ -141,6 +142,11 @@ def extracted(system, extractor, kind, out):
         **given,
     )
     return out
+
+
+def opened_classifier(folder):
+    extractor = extractors.module("classifier")
+    return extractor.open_extractor(SETTINGS, 0, {"classifier": folder}, CPU)
 
 
 def test_sets_are_equal_in_size_and_labels_and_keep_patients_whole(system):
@@ -216,7 +222,7 @@ def test_the_classifier_learns_the_labels_and_trains_the_same_twice(system, tmp_
     assert first == again
     about = json.loads((tmp_path / "again/config.json").read_text())
     assert about["test_accuracy"] > 0.9 > about["test_majority"]
-    name, _, _ = open_classifier(tmp_path / "again", CPU)
+    name, _, _ = opened_classifier(tmp_path / "again")
     assert name.startswith("classifier trained on this cohort's train split")
 
 
@@ -226,7 +232,7 @@ def test_without_labels_the_classifier_learns_turns(tmp_path):
     train_classifier(few, seed=0, out=tmp_path / "c", hardware=CPU, journal=QUIET, **given)
     about = json.loads((tmp_path / "c/config.json").read_text())
     assert about["classes"] == 4
-    assert "turns" in open_classifier(tmp_path / "c", CPU)[0]
+    assert "turns" in opened_classifier(tmp_path / "c")[0]
 
 
 def test_bottleneck_features_feed_the_embedding_and_repeat(system, tmp_path):

@@ -9,7 +9,7 @@ from test_evaluation_distances import material, measure
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
-from synthcohort.evaluation import inception
+from synthcohort.evaluation.extractors import inception
 
 N = 12
 
@@ -54,7 +54,7 @@ def test_fid_and_kid_equal_torch_fidelity_on_the_same_pngs(weights, tmp_path):
         verbose=False,
         feature_extractor_weights_path=str(weights),
     )
-    _, _, features = inception.open_inception(Evaluation(), Hardware(threads=1))
+    _, _, features = inception.open_extractor(Evaluation(), 0, {}, Hardware(threads=1))
     with torch.inference_mode():
         found = {name: features(part).numpy() for name, part in sets.items()}
     assert found["test"].shape == (N, 2048)
@@ -68,7 +68,7 @@ def test_fid_and_kid_equal_torch_fidelity_on_the_same_pngs(weights, tmp_path):
 
 
 def test_sixteen_bits_are_scaled_to_eight():
-    _, _, features = inception.open_inception(Evaluation(), Hardware(threads=1))
+    _, _, features = inception.open_extractor(Evaluation(), 0, {}, Hardware(threads=1))
     eight = images(3, 1)[:2]
     with torch.inference_mode():
         assert torch.equal(features(eight), features(eight.astype(np.uint16) * 257))
@@ -99,7 +99,7 @@ def test_weights_of_another_sha256_are_refused(tmp_path):
     path = tmp_path / "other.pth"
     path.write_bytes(b"not the weights")
     with pytest.raises(UserError, match=r"other\.pth: its sha256 is \w{64}, expected 6726825d"):
-        inception.open_inception(Evaluation(inception_weights=path), Hardware(threads=1))
+        inception.open_extractor(Evaluation(inception_weights=path), 0, {}, Hardware(threads=1))
 
 
 def test_absent_weights_are_told(tmp_path, monkeypatch):

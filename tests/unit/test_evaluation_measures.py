@@ -41,8 +41,8 @@ def test_mixing_is_one_for_shuffled_and_nought_for_separate_origins():
 
 
 def test_every_metric_names_its_extractor():
-    from synthcohort.evaluation.features import EXTRACTORS
+    from synthcohort.evaluation import extractors
 
     assert len(metrics.names()) == 5
     for name in metrics.names():
-        assert metrics.module(name).EXTRACTOR in (None, *EXTRACTORS)
+        assert metrics.module(name).EXTRACTOR in (None, *extractors.names())

@@ -6,7 +6,7 @@ from snakemake.io import directory
 from synthcohort import config as synthcohort_config
 from synthcohort import sources
 from synthcohort.diffusion import plan
-from synthcohort.evaluation import metrics
+from synthcohort.evaluation import extractors, metrics
 from synthcohort.errors import UserError
 from synthcohort.files import digest
 
@@ -24,13 +24,11 @@ FETCHES = sources.fetches(SYSTEM.source)
 
 METRICS = metrics.names()
 RESULT_FILES = expand(f"{RESULTS}/evaluation/{{name}}.json", name=["autoencoder", *METRICS])
-EXTRACTOR_MODELS = {
-    "inception": {},
-    "classifier": {"classifier": f"{RESULTS}/evaluation/classifier"},
-    "bottleneck": {
-        "autoencoder": f"{RESULTS}/autoencoder",
-        "diffusion": f"{RESULTS}/diffusion",
-    },
+MODELS = {
+    "classifier": f"{RESULTS}/evaluation/classifier",
+    "autoencoder": f"{RESULTS}/autoencoder",
+    "diffusion": f"{RESULTS}/diffusion",
+    "latents": f"{RESULTS}/latents",
 }
 
 # The stages publish themselves to MLflow under these names while they run.
@@ -45,10 +43,14 @@ def as_json(section):
     return json.dumps(section.model_dump(mode="json"), sort_keys=True)
 
 
-def features_of(metric):
-    """The features a metric is measured in; some use the images alone."""
-    extractor = metrics.module(metric).EXTRACTOR
-    return f"{RESULTS}/evaluation/features-{extractor}.npz" if extractor else []
+def paths_of(models):
+    """Where the models of these names are."""
+    return [MODELS[name] for name in models]
+
+
+def options_of(models):
+    """The same as options of the command line."""
+    return " ".join(f"--{name} {MODELS[name]}" for name in models)
 
 
 SYSTEM_JSON = as_json(SYSTEM)
@@ -56,4 +58,4 @@ SYSTEM_JSON = as_json(SYSTEM)
 
 wildcard_constraints:
     shard=r"\d{5}",
-    extractor="|".join(EXTRACTOR_MODELS),
+    extractor="|".join(extractors.names()),

@@ -43,7 +43,7 @@ rule features:
         split=rules.split.output.split,
         samples=SHARDS,
         sets=rules.sets.output,
-        models=lambda wildcards: EXTRACTOR_MODELS[wildcards.extractor].values(),
+        models=lambda wildcards: paths_of(extractors.module(wildcards.extractor).MODELS),
     output:
         f"{RESULTS}/evaluation/features-{{extractor}}.npz",
     log:
@@ -53,9 +53,7 @@ rule features:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.evaluation),
-        models=lambda wildcards: " ".join(
-            f"--{name} {path}" for name, path in EXTRACTOR_MODELS[wildcards.extractor].items()
-        ),
+        models=lambda wildcards: options_of(extractors.module(wildcards.extractor).MODELS),
     # The longest jobs of the evaluation: started first, the others fill the gaps.
     priority: 1
     shell:
@@ -66,39 +64,48 @@ rule features:
         " --journal {params.journal} 2>&1 | tee {log}"
 
 
-# One rule a metric: a caption's file name may not hold a wildcard.
-for metric in METRICS:
+# One rule a job: a caption's file name may not hold a wildcard.
+for job, measured in metrics.jobs().items():
 
     rule:
         name:
-            f"evaluate_{metric}"
+            f"evaluate_{job}"
         input:
             images=rules.prepare.output.images,
             split=rules.split.output.split,
             samples=SHARDS,
             sets=rules.sets.output,
-            features=features_of(metric),
+            features=f"{RESULTS}/evaluation/features-{job}.npz" if job in extractors.names() else [],
+            models=paths_of(metrics.models(job)),
         output:
-            result=f"{RESULTS}/evaluation/{metric}.json",
-            figure=report(
-                f"{RESULTS}/figures/{metric}.png",
-                category="5 Evaluation",
-                caption=f"../report/{metric}.rst",
-            ),
+            results=expand(f"{RESULTS}/evaluation/{{name}}.json", name=measured),
+            figures=[
+                report(
+                    f"{RESULTS}/figures/{name}.png",
+                    category="5 Evaluation",
+                    caption=f"../report/{name}.rst",
+                )
+                for name in measured
+            ],
         log:
-            f"{LOGS}/evaluate-{metric}.log",
+            f"{LOGS}/evaluate-{job}.log",
         params:
-            journal=f"{RESULTS}/journal/evaluate-{metric}.jsonl",
+            journal=f"{RESULTS}/journal/evaluate-{job}.jsonl",
             seed=SYSTEM.seed,
             cohort=subpath(input.images, parent=True),
             settings=as_json(SYSTEM.evaluation),
-            metric=metric,
-            features=f"--features {features_of(metric)}" if features_of(metric) else "",
+            metrics=measured,
+            features=f"--features {RESULTS}/evaluation/features-{job}.npz"
+            if job in extractors.names()
+            else "",
+            models=options_of(metrics.models(job)),
+            out=f"{RESULTS}/evaluation",
+            figures=f"{RESULTS}/figures",
         shell:
-            "synthcohort evaluate --metric {params.metric} --settings {params.settings:q}"
+            "synthcohort evaluate --metric {params.metrics} --settings {params.settings:q}"
             " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
-            " --samples {input.samples} --sets {input.sets} {params.features}"
-            " --out {output.result} --figure {output.figure} --threads {threads}"
+            " --samples {input.samples} --sets {input.sets} {params.features} {params.models}"
+            " --out {params.out} --figures {params.figures} --threads {threads}"
             " --journal {params.journal} 2>&1 | tee {log}"
 
 

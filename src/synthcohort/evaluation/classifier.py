@@ -159,18 +159,9 @@ def train_classifier(
     journal.result(classifier_test_accuracy=accuracy, classifier_test_majority=float(majority))
 
 
-def open_classifier(
-    path: Path, hardware: Hardware
-) -> tuple[str, str, Callable[[np.ndarray], torch.Tensor]]:
-    """What the extractor and its layer are called, and the features of n×C×H×W uint8 or uint16
-    images as n×128 float32."""
+def load_classifier(path: Path) -> SmallCNN:
+    """The network in a folder that `train_classifier` wrote, in eval mode on the CPU."""
     about = read_json(path / "config.json")
     network = SmallCNN(about["channels"], tuple(about["size"]), about["classes"])
     network.load_state_dict(load_file(path / "model.safetensors"))
-    network.to(hardware.open()).eval()
-
-    def features(images: np.ndarray) -> torch.Tensor:
-        return network.features(to_model(images).to(hardware.open()))
-
-    name = f"classifier trained on this cohort's train split ({about['task']})"
-    return name, "penultimate, 128 features", features
+    return network.eval()

@@ -1,9 +1,13 @@
-"""The evaluation stage: one metric, one result file in the one format, one figure."""
+"""The evaluation stage: one metric, one result file in the one format, one figure.
+
+Metrics that measure in the same features are one job: a start of torch costs more than most.
+"""
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from synthcohort.cohort import open_cohort
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation import metrics
@@ -18,7 +22,7 @@ from synthcohort.tracking.journal import Journal
 def evaluate(
     settings: Evaluation,
     *,
-    metric: str,
+    metric: Sequence[str],
     seed: int,
     cohort: Path,
     split: Path,
@@ -26,35 +30,48 @@ def evaluate(
     sets: Path,
     features: Path | None,
     out: Path,
-    figure: Path,
+    figures: Path,
     hardware: Hardware,
     journal: Journal,
+    **models: Path | None,
 ) -> None:
-    """Measure `metric` (a name in `metrics.names()`) on the images chosen in `sets`.
+    """Measure every `metric` (names in `metrics.names()`) on the images chosen in `sets`.
 
-    `features` is the file of the metric's extractor (`metrics.module(metric).EXTRACTOR`), None
-    where it has none. Writes `out` (JSON) and `figure` (PNG). Apart from the field "seconds" both
+    `features` is the file of the metrics' one extractor (`metrics.module(metric).EXTRACTOR`), None
+    where they have none; `models` are the folders they need (`metrics.models`). Writes
+    `out`/<metric>.json and `figures`/<metric>.png for each. Apart from the field "seconds" both
     depend on the arguments alone.
 
     Raises:
         UserError: the files do not belong together.
     """
-    start = time.monotonic()
     opened, label_names = open_sets(sets, cohort=cohort, split=split, samples=samples)
     about, values = {"extractor": None, "layer": None}, {}
     if features is not None:
         values, about = open_features(features, opened)
-    material = Material(opened, label_names, values)
-    found = metrics.module(metric).measure(
-        settings, seed=seed, material=material, figure=figure, hardware=hardware
+    material = Material(
+        opened,
+        label_names,
+        values,
+        open_cohort(cohort, split),
+        samples,
+        {name: path for name, path in models.items() if path is not None},
     )
-    result = about | found | {"metric": metric, "confidence": CONFIDENCE, "seed": seed}
-    result["n"] = {name: len(part.images) for name, part in opened.items()}
-    result["patients"] = {name: len(set(opened[name].patients)) for name in ("train", "test")}
-    write_json(out, result | {"seconds": round(time.monotonic() - start, 1)})
-    low, high = result["interval"]
-    journal.result(
-        **{metric: result["value"], f"{metric}_low": low, f"{metric}_high": high},
-        **{f"{metric}_floor": result["floor"]["value"]},
-    )
-    journal.figure(figure)
+    n = {name: len(part.images) for name, part in opened.items()}
+    patients = {name: len(set(opened[name].patients)) for name in ("train", "test")}
+    for name in metric:
+        start = time.monotonic()
+        figure = figures / f"{name}.png"
+        found = metrics.module(name).measure(
+            settings, seed=seed, material=material, figure=figure, hardware=hardware
+        )
+        result = about | {"n": n, "patients": patients} | found
+        result |= {"metric": name, "confidence": CONFIDENCE, "seed": seed}
+        write_json(out / f"{name}.json", result | {"seconds": round(time.monotonic() - start, 1)})
+        low, high = result["interval"]
+        floor = result["floor"]
+        journal.result(
+            **{name: result["value"], f"{name}_low": low, f"{name}_high": high},
+            **({f"{name}_floor": floor["value"]} if floor else {}),
+        )
+        journal.figure(figure)

@@ -8,12 +8,12 @@ import numpy as np
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
+from synthcohort.evaluation import extractors
 from synthcohort.evaluation.sets import NAMES, Set, open_sets
 from synthcohort.files import atomic_file
 from synthcohort.progress import progress
 from synthcohort.tracking.journal import Journal
 
-EXTRACTORS = ("inception", "classifier", "bottleneck")
 # Larger batches of Inception's feature maps fall out of a CPU's cache: 15 images/s at 8, 5 at 32.
 BATCH = 8
 
@@ -30,33 +30,20 @@ def extract(
     out: Path,
     hardware: Hardware,
     journal: Journal,
-    classifier: Path | None = None,
-    autoencoder: Path | None = None,
-    diffusion: Path | None = None,
+    **models: Path | None,
 ) -> None:
     """Write an npz with train, test and synthetic (N×D float32), extractor and layer (text).
 
-    `classifier` is needed by the extractor of that name, `autoencoder` and `diffusion` (the
-    stages' folders) by "bottleneck".
+    `models` are the folders that the extractor needs (`extractors.module(extractor).MODELS`).
 
     Raises:
         UserError: no Inception weights, or ones of another sha256, or features that are not finite.
     """
     import torch
 
-    if extractor == "inception":
-        from synthcohort.evaluation.inception import open_inception
-
-        name, layer, features = open_inception(settings, hardware)
-    elif extractor == "classifier":
-        from synthcohort.evaluation.classifier import open_classifier
-
-        name, layer, features = open_classifier(classifier, hardware)
-    else:
-        from synthcohort.evaluation.bottleneck import open_bottleneck
-
-        name, layer, features = open_bottleneck(settings, seed, autoencoder, diffusion, hardware)
-
+    name, layer, features = extractors.module(extractor).open_extractor(
+        settings, seed, models, hardware
+    )
     opened, _ = open_sets(sets, cohort=cohort, split=split, samples=samples)
     found = {}
     with progress(f"Features ({extractor})", sum(len(s.images) for s in opened.values())) as bar:

