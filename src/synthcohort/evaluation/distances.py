@@ -17,21 +17,21 @@ METHOD = (
 )
 
 
-def against_floor(
+def compared(
     value: Callable[[str], float],
     statistic: Callable[[str], Statistic],
     *,
-    what: str,
     seed: int,
     material: Material,
-    figure: Path,
     least: float = -np.inf,
+    most: float = np.inf,
 ) -> dict:
-    """The distance of the synthetic images from real test, and of real train from real test.
+    """The distance of the synthetic images from real test: {"value", "interval"}; "floor", the same
+    of real train from real test; and "above_floor", the difference of the two.
 
     `value(name)` is the distance of the set `name` from test; `statistic(name)` the same of parts
-    of them, given two boolean masks (test, `name`). `what` is the title of the figure's axis,
-    `least` the lowest value there can be: the jackknife's symmetric interval is cut there.
+    of them, given two boolean masks (test, `name`). `least` and `most` are the ends of what there
+    can be: the jackknife's symmetric interval is cut there.
     """
     group = {
         name: groups(part.patients, derive(seed, "evaluation", "groups", name))
@@ -44,16 +44,28 @@ def against_floor(
 
     def measured(name: str) -> dict:
         low, high = jackknife_interval(value(name), *without[name])
-        return {"value": value(name), "interval": [max(low, least), high]}
+        return {"value": value(name), "interval": [max(low, least), min(high, most)]}
 
     result, floor = measured("synthetic"), measured("train")
     # Both distances share the test images, so their difference has an interval of its own.
     above = result["value"] - floor["value"]
     shared = without["synthetic"][0] - without["train"][0]
     above_interval = jackknife_interval(above, shared, without["synthetic"][1], without["train"][1])
-    draw_against_floor(figure, result, floor, what, len(material.sets["test"].images))
-    return result | {
-        "interval_method": METHOD,
-        "floor": floor,
-        "details": {"above_floor": {"value": above, "interval": above_interval}},
-    }
+    return result | {"floor": floor, "above_floor": {"value": above, "interval": above_interval}}
+
+
+def against_floor(
+    value: Callable[[str], float],
+    statistic: Callable[[str], Statistic],
+    *,
+    what: str,
+    seed: int,
+    material: Material,
+    figure: Path,
+    least: float = -np.inf,
+) -> dict:
+    """`compared` as the result of a metric, drawn; `what` is the title of the figure's axis."""
+    found = compared(value, statistic, seed=seed, material=material, least=least)
+    above = found.pop("above_floor")
+    draw_against_floor(figure, found, found["floor"], what, len(material.sets["test"].images))
+    return found | {"interval_method": METHOD, "details": {"above_floor": above}}
