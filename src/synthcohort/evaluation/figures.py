@@ -105,7 +105,7 @@ def draw_roc(
     for row, title, images in zip(rows, titles, (surest, mistaken), strict=True):
         row.suptitle(title, fontsize=10)
         for cell, image in zip(np.ravel(row.subplots(2, 4)), images, strict=False):
-            cell.imshow(_displayed(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            cell.imshow(displayed(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         for cell in row.axes:
             cell.set_axis_off()
     save(figure, path)
@@ -121,6 +121,7 @@ def _dots(axes: "Axes", places: np.ndarray, colour: object, legend: str) -> None
     axes.scatter(*places.T, s=9, color=colour, alpha=0.7, linewidths=0, label=legend)
 
 
-def _displayed(image: np.ndarray) -> np.ndarray:
+def displayed(image: np.ndarray) -> np.ndarray:
+    """C×H×W uint8 or uint16 as matplotlib shows it: H×W or H×W×3 float32 from 0 to 1."""
     shown = image.astype(np.float32) / np.iinfo(image.dtype).max
     return shown[0] if len(shown) == 1 else np.moveaxis(shown, 0, -1)

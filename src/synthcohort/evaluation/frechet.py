@@ -1,11 +1,14 @@
 """The Fréchet distance between Gaussians fitted to two samples of features (Heusel 2017, eq. 6)."""
 
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from synthcohort.evaluation.distances import Statistic, against_floor
+from synthcohort.evaluation.by_label import by_label
+from synthcohort.evaluation.distances import METHOD, Statistic, compared
+from synthcohort.evaluation.figures_fidelity import draw_rows
 from synthcohort.evaluation.material import Material
 
 
@@ -27,11 +30,44 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(means + np.sum(first**2) + np.sum(second**2) - 2 * trace)
 
 
-def measure(*, what: str, seed: int, material: Material, figure: Path) -> dict:
-    """The result of a metric that is this distance; `what` names it on the figure.
+def compare(seed: int, material: Material, value: Callable[[str], float] | None = None) -> dict:
+    """What `distances.compared` gives, of the sets' features; `value` as there, else `distance`."""
+    features = material.features
 
-    The values are torch-fidelity's, the intervals are of `distance`, which gives the same.
+    def statistic(name: str) -> Statistic:
+        return lambda test, other: distance(features["test"][test], features[name][other])
+
+    return compared(
+        value or (lambda name: distance(features["test"], features[name])),
+        statistic,
+        seed=seed,
+        material=material,
+        least=0.0,
+    )
+
+
+def measure(*, what: str, seed: int, material: Material, figure: Path) -> dict:
+    """The result of a metric that is this distance, of all images and by label; `what` names it on
+    the figure.
+
+    The values of all images are torch-fidelity's. The intervals and the labels' values are of
+    `distance`, which gives the same.
     """
+    result = compare(seed, material, by_torch_fidelity(material.features))
+    labels = by_label(material, lambda part: compare(seed, part))
+    n = len(material.sets["test"].images)
+    draw_rows(
+        figure,
+        {f"all, N = {n}": result}
+        | {f"{name}, N = {part['n']}": part for name, part in labels["by_label"].items()},
+        f"{what}\nN each of synthetic, train and test images, 95 % interval",
+    )
+    above = result.pop("above_floor")
+    return result | {"interval_method": METHOD, "details": {"above_floor": above} | labels}
+
+
+def by_torch_fidelity(features: Mapping[str, np.ndarray]) -> Callable[[str], float]:
+    """The distance of a set, by its name, from test."""
     import torch
     from torch_fidelity.metric_fid import (
         KEY_METRIC_FID,
@@ -39,9 +75,9 @@ def measure(*, what: str, seed: int, material: Material, figure: Path) -> dict:
         fid_statistics_to_metric,
     )
 
-    features = material.features
     statistics = {
-        name: fid_features_to_statistics(torch.from_numpy(features[name])) for name in features
+        name: fid_features_to_statistics(torch.from_numpy(values))
+        for name, values in features.items()
     }
 
     @cache
@@ -49,9 +85,4 @@ def measure(*, what: str, seed: int, material: Material, figure: Path) -> dict:
         found = fid_statistics_to_metric(statistics[name], statistics["test"], verbose=False)
         return found[KEY_METRIC_FID]
 
-    def statistic(name: str) -> Statistic:
-        return lambda test, other: distance(features["test"][test], features[name][other])
-
-    return against_floor(
-        value, statistic, what=what, seed=seed, material=material, figure=figure, least=0.0
-    )
+    return value

@@ -1,0 +1,47 @@
+"""The same comparison within each label, where a label has images enough for it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.sets import LEAST_PATIENTS, NAMES
+
+LEAST = 40
+
+
+def by_label(material: Material, compare: Callable[[Material], dict]) -> dict:
+    """{"by_label": label → what `compare` finds in its images alone, with their number "n";
+    "labels_left_out": label → why it has no entry}; both empty where there is one label only."""
+    found: dict[str, dict] = {}
+    left_out: dict[str, str] = {}
+    labels = np.unique(material.sets["test"].classes)
+    for label in labels if len(labels) > 1 else ():
+        name, part = material.label_names[label], _of(material, label)
+        n = min(len(one.images) for one in part.sets.values())
+        patients = min(len(set(part.sets[real].patients)) for real in ("train", "test"))
+        if n < LEAST or patients < LEAST_PATIENTS:
+            left_out[name] = (
+                f"{n} images of {patients} patients; needs {LEAST} of {LEAST_PATIENTS} or more"
+            )
+        else:
+            found[name] = compare(part) | {"n": n}
+    return {"by_label": found, "labels_left_out": left_out}
+
+
+def _of(material: Material, label: int) -> Material:
+    """The images of one label and their features."""
+    rows = {name: np.flatnonzero(material.sets[name].classes == label) for name in NAMES}
+    sets = {
+        name: replace(
+            part,
+            images=part.images[rows[name]],
+            classes=part.classes[rows[name]],
+            patients=part.patients[rows[name]],
+            rows=part.rows[rows[name]],
+        )
+        for name, part in material.sets.items()
+    }
+    features = {name: values[rows[name]] for name, values in material.features.items()}
+    return replace(material, sets=sets, features=features)
