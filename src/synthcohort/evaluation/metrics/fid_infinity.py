@@ -1,0 +1,99 @@
+"""FID extrapolated to infinitely many images (Chong and Forsyth 2020).
+
+The FID of few images is too large, by about as much as 1/N, so the end of a line through the FIDs
+of growing N, drawn to 1/N = 0, is an estimate of the FID without this bias. They vary the number of
+synthetic images only, with 50,000 real ones at hand; here real images are as few, so the numbers of
+both grow together. Where N is below the number of features, the bias falls more slowly than 1/N and
+the line's end is still too large. By how much, the floor's end tells: it is 0 in truth where train
+and test are of one distribution.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from synthcohort.config import Evaluation
+from synthcohort.device import Hardware
+from synthcohort.evaluation.distances import METHOD, Statistic, compared
+from synthcohort.evaluation.figures_fidelity import draw_extrapolation
+from synthcohort.evaluation.frechet import distance
+from synthcohort.evaluation.material import Material
+from synthcohort.seeds import derive
+
+EXTRACTOR = "inception"
+PARTS = 4
+
+
+def measure(
+    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
+) -> dict:
+    """The value may be negative: it is an estimate. "details" has the FIDs it comes from."""
+    material = replace(material, features=rotated(material.features))
+    features = material.features
+    turns = {
+        name: turn(part.patients, derive(seed, "evaluation", "fid_infinity", name))
+        for name, part in material.sets.items()
+    }
+
+    def statistic(name: str) -> Statistic:
+        def end(test: np.ndarray, other: np.ndarray) -> float:
+            first, second = (
+                features[of][turns[of][kept[turns[of]]]]
+                for of, kept in (("test", test), (name, other))
+            )
+            return extrapolated(*growing(first, second))
+
+        return end
+
+    curves = {
+        name: growing(features["test"][turns["test"]], features[name][turns[name]])
+        for name in ("synthetic", "train")
+    }
+    result = compared(
+        lambda name: extrapolated(*curves[name]), statistic, seed=seed, material=material
+    )
+    above = result.pop("above_floor")
+    fids = {name: {"n": n.tolist(), "values": fid.tolist()} for name, (n, fid) in curves.items()}
+    draw_extrapolation(
+        figure,
+        fids,
+        {"synthetic": result, "train": result["floor"]},
+        "Fréchet Inception distance",
+    )
+    details = {"above_floor": above, "fid": fids["synthetic"], "floor_fid": fids["train"]}
+    return result | {"interval_method": METHOD, "details": details}
+
+
+def growing(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of images N, N/2, N/3 and N/4 (fewer where parts would have less than two images),
+    and the FID at each: the mean over disjoint parts, so that every image counts at every N."""
+    least = min(len(first), len(second))
+    parts = range(1, max(1, min(PARTS, least // 2)) + 1)
+    values = []
+    for count in parts:
+        pairs = zip(np.array_split(first, count), np.array_split(second, count), strict=True)
+        values.append(np.mean([distance(a, b) for a, b in pairs]))
+    return least / np.array(parts), np.array(values)
+
+
+def extrapolated(n: np.ndarray, values: np.ndarray) -> float:
+    """The value at 1/n = 0 of the line fitted by least squares; of one value, that value."""
+    return float(np.polyfit(1 / n, values, min(1, len(n) - 1))[-1])
+
+
+def turn(patients: np.ndarray, seed: int) -> np.ndarray:
+    """An order of the rows in which patients are shuffled but stay together."""
+    names, number = np.unique(patients, return_inverse=True)
+    place = np.random.default_rng(seed).permutation(len(names))[number]
+    return np.argsort(place, kind="stable")
+
+
+def rotated(features: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same points in the space they span, where it has fewer dimensions: distances, and so
+    FIDs, stay what they are and cost less."""
+    everything = np.concatenate(list(features.values())).astype(np.float64)
+    if len(everything) < everything.shape[1]:
+        everything = np.linalg.qr(everything.T, mode="r").T
+    ends = np.cumsum([len(values) for values in features.values()])
+    return dict(zip(features, np.split(everything, ends[:-1]), strict=True))
