@@ -24,6 +24,8 @@ class Stage:
     """What its --help says at the end."""
     seed: bool = True
     hardware: bool = False
+    training: bool = False
+    """Whether it may be cut into pieces: several processes, several runs."""
 
 
 STAGES = {
@@ -53,6 +55,7 @@ STAGES = {
         {"settings": config.Autoencoder},
         "cohort split out curve checkpoints",
         hardware=True,
+        training=True,
     ),
     "encode": Stage(
         "training.latents:encode",
@@ -66,6 +69,7 @@ STAGES = {
         {"settings": config.Diffusion},
         "cohort split latents autoencoder out curve noising denoising animation checkpoints",
         hardware=True,
+        training=True,
     ),
     "sample": Stage(
         "diffusion.sampling:sample",
