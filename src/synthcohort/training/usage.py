@@ -57,7 +57,8 @@ def told_by_driver(gpu: str) -> Iterator[Callable[[], dict[str, float]]]:
             # A card that does not tell one of them has "[N/A]" in its place.
             for name, value in zip(_ASKED.values(), line.split(","), strict=False):
                 with guard, suppress(ValueError):
-                    seen.setdefault(name, []).append(float(value))
+                    number = float(value)
+                    seen.setdefault(name, []).append(number)
 
     def tell() -> dict[str, float]:
         with guard:
