@@ -5,8 +5,10 @@ Every rule of the workflow is one such command, so a line of a log can be pasted
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one subcommand; a UserError is printed without a traceback and exits with code 1."""
     parser = _parser()
     given = parser.parse_args(arguments)
+    given.arguments = sys.argv[1:] if arguments is None else arguments
     try:
         given.run(given)
     except UserError as error:
@@ -79,8 +82,23 @@ def _add_stage(parser: argparse.ArgumentParser, name: str, stage: Stage) -> None
         parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
         parser.add_argument("--compile", default="auto", choices=["auto", "on", "off"])
         parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch decides")
+    if stage.training:
+        _add_training(parser)
     parser.add_argument("--journal", type=Path, help="where to keep the record of this run")
     parser.set_defaults(run=lambda given: _run(name, stage, given))
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    several = "processes that share every batch, one a GPU, as torchrun starts them"
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help=several)
+    cut = "images a process takes at once; 0: its whole share of the batch"
+    parser.add_argument("--micro-batch", type=int, default=0, metavar="N", help=cut)
+    stop = "stop and save before so many minutes are over, exit with an error; 0: never"
+    parser.add_argument("--time-budget", type=float, default=0, metavar="MINUTES", help=stop)
+    save = "save at least so often"
+    parser.add_argument(
+        "--checkpoint-minutes", type=float, default=10, metavar="MINUTES", help=save
+    )
 
 
 def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
@@ -89,6 +107,14 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
     from synthcohort.tracking.journal import Journal
     from synthcohort.tracking.live import follow
 
+    worker = "LOCAL_RANK" in os.environ  # torchrun sets it
+    if stage.training and given.processes > 1 and not worker:
+        from synthcohort.training.launch import launch
+
+        launch(given.processes, given.arguments)
+        return
+    if worker and os.environ["RANK"] != "0":
+        given.journal = None  # the first process writes for all
     words = [*stage.names.split(), *stage.words]
     keys = [*stage.paths.split(), *stage.optional.split(), *stage.lists.split(), *words]
     handed = {key: getattr(given, key) for key in keys}
@@ -98,7 +124,8 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
     if stage.seed:
         handed["seed"] = record["seed"] = given.seed
     if stage.hardware:
-        handed["hardware"] = Hardware(given.device, given.precision, given.threads, given.compile)
+        options = {option.name for option in fields(Hardware)} & vars(given).keys()
+        handed["hardware"] = Hardware(**{name: getattr(given, name) for name in options})
     record |= {key: handed[key] for key in words}
     split = handed.get("split")
     inputs = {str(split): sha256(split)} if split is not None else {}

@@ -1,6 +1,8 @@
 """The hardware a stage runs on: chosen on the command line, never in the configuration."""
 
-from dataclasses import dataclass
+import os
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from synthcohort.errors import UserError
@@ -22,6 +24,15 @@ class Hardware:
     """CPU threads; 0 leaves the choice to torch."""
     compile: str = "auto"
     """auto, on or off: whether networks go through torch.compile; auto is on with CUDA."""
+    micro_batch: int = 0
+    """Images a process takes through a network at once in a training; 0: its whole share of the
+    batch. Gradients add up, so the result is that of the whole batch."""
+    time_budget: float = 0
+    """Minutes after which a training must have stopped; 0: none."""
+    checkpoint_minutes: float = 10
+    """Minutes between two checkpoints of a training, beside those that its settings ask for."""
+    began: float = field(default_factory=time.time)
+    """When the command began, in seconds since the epoch."""
 
     def open(self) -> "torch.device":
         """The torch device, with the number of threads set.
@@ -31,10 +42,15 @@ class Hardware:
         """
         import torch
 
+        # torchrun starts several processes on a machine: they share its threads, and each takes
+        # the GPU of its number.
         if self.threads:
-            torch.set_num_threads(self.threads)
+            beside = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+            torch.set_num_threads(max(self.threads // beside, 1))
         if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            if not torch.cuda.is_available():
+                return torch.device("cpu")
+            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         if self.device.startswith("cuda") and not torch.cuda.is_available():
             raise UserError(
                 f"--device {self.device}: torch sees no CUDA device here; check nvidia-smi, or "

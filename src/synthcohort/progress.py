@@ -20,7 +20,11 @@ class _Lines:
 
 
 def progress(
-    what: str, total: int | None = None, of: Iterable[Any] | None = None, unit: str = "image"
+    what: str,
+    total: int | None = None,
+    of: Iterable[Any] | None = None,
+    unit: str = "image",
+    hidden: bool = False,
 ) -> tqdm:
     """A tqdm bar named `what` over `of`, or to be moved on by hand up to `total`.
 
@@ -37,5 +41,6 @@ def progress(
         delay=5,
         file=_Lines(),
         leave=False,
+        disable=hidden,
         bar_format="{desc}: {percentage:3.0f} % of {total}{unit}s, {rate_fmt}, {remaining} left",
     )

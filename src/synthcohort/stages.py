@@ -26,6 +26,8 @@ class Stage:
     """What its --help says at the end."""
     seed: bool = True
     hardware: bool = False
+    training: bool = False
+    """Whether it may be cut into pieces: several processes, several runs."""
 
 
 # Folders of the run that some extractors and metrics need.
@@ -58,6 +60,7 @@ STAGES = {
         {"settings": config.Autoencoder},
         "cohort split out curve checkpoints",
         hardware=True,
+        training=True,
     ),
     "encode": Stage(
         "training.latents:encode",
@@ -71,6 +74,7 @@ STAGES = {
         {"settings": config.Diffusion},
         "cohort split latents autoencoder out curve noising denoising animation checkpoints",
         hardware=True,
+        training=True,
     ),
     "sample": Stage(
         "diffusion.sampling:sample",

@@ -73,7 +73,7 @@ def test_what_is_withheld_makes_no_difference(attributes, cross, _):
     model = network(attributes, cross)
     values = np.array([[30.0] * attributes, [70.0] * attributes])
     told = describe(np.array([0, 2]), 3, values, [40.0] * attributes, [10.0] * attributes)
-    hidden = withhold(told, 1.0, torch.Generator().manual_seed(0))
+    hidden = withhold(told, torch.tensor([True, True]))
     assert torch.equal(hidden, withheld(model, 2))
     with torch.no_grad():
         one, other = predict(model, torch.ones(2, 1, 8, 8), torch.tensor(500), hidden)

@@ -124,7 +124,8 @@ def test_timesteps_cover_the_whole_range_evenly(batch, steps, seed):
 @given(st.floats(0, 1), st.integers(0, 99))
 def test_label_and_attributes_are_withheld_together_at_the_asked_rate(share, seed):
     told = torch.ones(4000, 3)
-    left = objective.withhold(told, share, torch.Generator().manual_seed(seed))
+    withheld = objective.draw_withheld(4000, share, torch.Generator().manual_seed(seed))
+    left = objective.withhold(told, withheld)
     assert set(left.sum(1).tolist()) <= {0.0, 3.0}
     assert float((left.sum(1) == 0).float().mean()) == pytest.approx(share, abs=0.05)
 

@@ -1,7 +1,9 @@
 """The journal: what it records, and what a kill or a resume makes of it."""
 
+import errno
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,58 @@ def test_a_failure_is_recorded_and_passed_on(tmp_path):
     end = read_journal(path)[-1]
     assert (end["status"], end["error"]) == ("failed", "ValueError: no light")
     assert [(a.status, a.error) for a in attempts(path)] == [("failed", "ValueError: no light")]
+
+
+@pytest.mark.parametrize("written", [0, 7])
+def test_a_full_disk_is_told_and_leaves_whole_lines(tmp_path, monkeypatch, written):
+    path, real = tmp_path / "stage.jsonl", os.write
+
+    def full(file, data):
+        if free := full.free and min(written, len(data)):
+            full.free = 0
+            return real(file, data[:free])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    full.free = 1
+    journal = Journal(path, "stage", {})
+    with pytest.raises(UserError, match=r"stage\.jsonl: the disk is full"), journal:
+        journal.metric(10, loss=1.0)
+        monkeypatch.setattr(os, "write", full)
+        journal.metric(20, loss=0.5)
+    monkeypatch.undo()
+    assert kinds(path) == ["start", "metric"]
+    with Journal(path, "stage", {}) as journal:
+        journal.metric(20, loss=0.5)
+    assert kinds(path) == ["start", "metric", "start", "metric", "end"]
+    (attempt,) = attempts(path)
+    assert [(value, images) for _, value, _, images in attempt.metrics] == [(1.0, 10), (0.5, 20)]
+
+
+def test_an_error_is_told_even_where_the_disk_is_full_after_it(tmp_path, monkeypatch):
+    def full(file, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    journal = Journal(tmp_path / "stage.jsonl", "stage", {})
+    with pytest.raises(ValueError, match="no light"), journal, monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        try:
+            raise ValueError("no light")
+        except ValueError:
+            journal.__exit__(*sys.exc_info())
+            raise
+
+
+def test_a_value_measured_again_after_a_resume_is_there_once(tmp_path):
+    path = tmp_path / "stage.jsonl"
+    for speed in (100.0, 90.0):
+        with pytest.raises(ValueError, match="stop"), Journal(path, "stage", {}) as journal:
+            journal.metric(10, loss=1.0, images_per_second=speed)
+            raise ValueError("stop")
+    (attempt,) = attempts(path)
+    assert [(name, value) for name, value, *_ in attempt.metrics] == [
+        ("loss", 1.0),
+        ("images_per_second", 100.0),
+    ]
 
 
 def test_no_path_writes_nothing(tmp_path, monkeypatch):

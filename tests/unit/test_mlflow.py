@@ -127,6 +127,21 @@ def test_a_killed_and_a_failed_stage_are_shown_as_failed(system, error):
     assert told in child.data.tags["synthcohort.error"]
 
 
+def test_a_run_tells_what_it_ran_on(system, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    path = Path("results") / system / "journal" / "autoencoder.jsonl"
+    with Journal(path, "autoencoder", {}) as journal:
+        journal.hardware(gpu="NVIDIA H100", processes="2")
+        journal.metric(100, gpu_power_watts=350)
+    publish([path], experiment=system, run_key="abc", config=CONFIG)
+    parent, (child,) = runs(system)
+    for tags in (parent.data.tags, child.data.tags):
+        assert tags["environment.slurm_job"] == "4711"
+        assert tags["environment.gpu"] == "NVIDIA H100"
+        assert tags["environment.node"] and tags["mlflow.source.git.commit"]
+    assert child.data.metrics == {"gpu_power_watts": 350}
+
+
 def test_a_missing_figure_is_told(system, capsys):
     path = run_stage(system)
     figure = Path("results", system, "autoencoder", "reconstruction.png")

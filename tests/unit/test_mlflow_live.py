@@ -2,11 +2,14 @@
 
 import json
 import os
+import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,8 @@ def test_metrics_are_there_while_the_stage_runs(pipeline):
     history = client.get_metric_history(child.info.run_id, "loss")
     assert sorted((m.step, m.value) for m in history) == [(100, 0.5), (200, 0.4)]
 
+
+_FIRST = {"run_key": "abc", "config": CONFIG}
 
 STAGE = """
 import os, signal, sys, time
@@ -129,6 +134,105 @@ def test_a_server_that_never_answers_stops_nothing(pipeline, monkeypatch):
             journal.metric(100, loss=0.5)
     with pytest.raises(ChildProcessError):  # no child process is left behind
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_locked_database_stops_nothing_and_loses_nothing(pipeline, monkeypatch, capfd):
+    first = run_stage(pipeline, "first")
+    publish([first], experiment=pipeline, run_key="abc", config=CONFIG)
+    path = Path("results") / pipeline / "journal" / "autoencoder.jsonl"
+    told = ""
+
+    def heard():
+        nonlocal told
+        told += capfd.readouterr().err
+        return "MLflow does not get this stage live" in told
+
+    with sqlite3.connect("results/mlflow.db", isolation_level=None) as other, follow(path):
+        other.execute("BEGIN EXCLUSIVE")
+        with Journal(path, "autoencoder", {}) as journal:
+            journal.metric(100, loss=0.5)
+            until(heard, "the message")
+            journal.metric(200, loss=0.4)
+            other.execute("ROLLBACK")
+            until(lambda: _losses(pipeline, "autoencoder"), "the metrics")
+            assert _losses(pipeline, "autoencoder") == [(100, 0.5), (200, 0.4)]
+            journal.metric(300, loss=0.3)
+    publish([first, path], experiment=pipeline, run_key="abc", config=CONFIG)
+    assert _losses(pipeline, "autoencoder") == [(100, 0.5), (200, 0.4), (300, 0.3)]
+    assert {run.info.status for run in runs(pipeline)[1]} == {"FINISHED"}
+
+
+def _losses(system: str, stage: str) -> list[tuple[int, float]]:
+    """Steps and losses of the only run of a stage."""
+    client = MlflowClient(tracking_uri())
+    found = [run for run in runs(system)[1] if run.info.run_name == stage]
+    assert len(found) <= 1
+    history = [p for run in found for p in client.get_metric_history(run.info.run_id, "loss")]
+    return sorted((point.step, point.value) for point in history)
+
+
+def _serve(port: int) -> subprocess.Popen:
+    """`mlflow server` on results/mlflow.db, once it answers; in a process group of its own."""
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
+    store = ["--backend-store-uri", f"sqlite:///{Path('results/mlflow.db').absolute()}"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen([*command, *store], start_new_session=True, **quiet)
+
+    def answers():
+        assert server.poll() is None
+        with (
+            suppress(urllib.error.URLError),
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer,
+        ):
+            return answer.read() == b"OK"
+
+    try:
+        until(answers, "the server")
+    except BaseException:
+        _kill(server)
+        raise
+    return server
+
+
+def _kill(server: subprocess.Popen) -> None:
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+
+
+def test_a_server_killed_and_back_has_everything_once(pipeline, monkeypatch, capfd):
+    run_stage(pipeline, "first")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    publish(
+        [Path("results") / pipeline / "journal/first.jsonl"], **_FIRST | {"experiment": pipeline}
+    )
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    path = Path("results") / pipeline / "journal" / "autoencoder.jsonl"
+    told = ""
+
+    def heard():
+        nonlocal told
+        told += capfd.readouterr().err
+        return "MLflow does not get this stage live" in told
+
+    server = _serve(port)
+    try:
+        with follow(path), Journal(path, "autoencoder", {}) as journal:
+            journal.metric(100, loss=0.5)
+            until(lambda: _losses(pipeline, "autoencoder") == [(100, 0.5)], "the first metric")
+            _kill(server)
+            journal.metric(200, loss=0.4)
+            until(heard, "the message")
+            server = _serve(port)
+            both = [(100, 0.5), (200, 0.4)]
+            until(lambda: _losses(pipeline, "autoencoder") == both, "the second metric")
+            journal.metric(300, loss=0.3)
+        publish([path], **_FIRST | {"experiment": pipeline})
+        assert _losses(pipeline, "autoencoder") == [*both, (300, 0.3)]
+        assert {run.info.status for run in runs(pipeline)[1]} == {"FINISHED"}
+    finally:
+        _kill(server)
 
 
 def test_without_a_pipeline_run_nothing_is_published(system, monkeypatch):

@@ -18,10 +18,15 @@ rule autoencoder:
         checkpoints=f"{RESULTS}/checkpoints",
         settings=as_json(SYSTEM.autoencoder),
     threads: 8
+    # Told by a profile; 0 is none, and no limit.
+    resources:
+        gpu=0,
+        runtime=0,
     shell:
         "synthcohort autoencoder --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --out {output.model}"
         " --curve {output.curve} --checkpoints {params.checkpoints} --threads {threads}"
+        " --processes {resources.gpu} --time-budget {resources.runtime}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
 

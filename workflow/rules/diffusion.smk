@@ -35,10 +35,15 @@ rule diffusion:
         checkpoints=f"{RESULTS}/checkpoints",
         settings=as_json(SYSTEM.diffusion),
     threads: 8
+    # Told by a profile; 0 is none, and no limit.
+    resources:
+        gpu=0,
+        runtime=0,
     shell:
         "synthcohort diffusion --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
         " --autoencoder {input.autoencoder} --out {output.model} --curve {output.curve}"
         " --noising {output.noising} --denoising {output.denoising} --animation {output.animation}"
         " --checkpoints {params.checkpoints} --threads {threads}"
+        " --processes {resources.gpu} --time-budget {resources.runtime}"
         " --journal {params.journal} 2>&1 | tee {log}"

@@ -17,11 +17,14 @@ def draw_timesteps(batch: int, steps: int, generator: torch.Generator) -> torch.
     return (places * steps).long().clamp_(max=steps - 1)
 
 
-def withhold(condition: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
-    """`condition` (B×D) with a random `share` of its rows withheld (Ho 2022, algorithm 1)."""
-    device = condition.device
-    dropped = torch.rand(len(condition), generator=generator, device=device) < share
-    return condition.masked_fill(dropped[:, None], 0)
+def draw_withheld(batch: int, share: float, generator: torch.Generator) -> torch.Tensor:
+    """Which of `batch` conditions are withheld, a random `share` of them (Ho 2022, algorithm 1)."""
+    return torch.rand(batch, generator=generator, device=generator.device) < share
+
+
+def withhold(condition: torch.Tensor, withheld: torch.Tensor) -> torch.Tensor:
+    """`condition` (B×D) without the rows that `withheld` (B, bool) names."""
+    return condition.masked_fill(withheld[:, None], 0)
 
 
 def target(schedule, clean: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:

@@ -71,12 +71,12 @@ class Attempt:
     @property
     def metrics(self) -> list[Point]:
         """Values over images seen. A resumed training measures the images since its checkpoint
-        again, to the same values: those are here once."""
-        points: dict[tuple[str, int, str], Point] = {}
+        again: what was measured first, and may be published already, is what is here."""
+        points: dict[tuple[str, int], Point] = {}
         for event in self._of("metric"):
             for name, value in event["values"].items():
                 point = (name, float(value), _milliseconds(event), event["images"])
-                points.setdefault((name, event["images"], str(value)), point)
+                points.setdefault((name, event["images"]), point)
         return list(points.values())
 
     @property
@@ -98,6 +98,11 @@ class Attempt:
             for name, value in event["values"].items()
             if isinstance(value, str)
         }
+
+    @property
+    def hardware(self) -> dict[str, str]:
+        """What the stage found to run on; of a resumed one, at last."""
+        return {k: v for event in self._of("hardware") for k, v in event["values"].items()}
 
     @property
     def figures(self) -> list[Path]:

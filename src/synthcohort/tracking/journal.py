@@ -5,6 +5,7 @@ It is the record; MLflow is filled from it (`synthcohort.tracking.publish`). Eve
 - start: stage, time, pid, settings, inputs (path → sha256), environment, digest
 - metric: time, images (progress), values (name → number; "nan", "inf" or "-inf" where not finite)
 - result: time, values (name → number or text): the stage's final figures
+- hardware: time, values (name → text): what the stage runs on, as found once it is running
 - figure: time, path (relative to the results folder's parent as given)
 - end: time, status ("finished" or "failed"), error
 """
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import distributions
 from pathlib import Path
 from types import TracebackType
@@ -65,7 +67,9 @@ class Journal:
     ) -> None:
         if error is None:
             self._write({"event": "end", "status": "finished", "error": ""})
-        else:
+            return
+        # On a full disk the error is that; one that was there before is to be told instead.
+        with suppress(UserError):
             self._write({"event": "end", "status": "failed", "error": f"{kind.__name__}: {error}"})
 
     def metric(self, images: int, **values: float) -> None:
@@ -80,6 +84,10 @@ class Journal:
             for name, value in values.items()
         }
         self._write({"event": "result", "values": values})
+
+    def hardware(self, **values: str) -> None:
+        """What the stage runs on, beside what the environment tells."""
+        self._write({"event": "hardware", "values": values})
 
     def figure(self, path: Path) -> None:
         """A figure the stage has drawn."""
@@ -98,8 +106,8 @@ class Journal:
         line = json.dumps(
             {"time": round(time.time(), 3), **event}, ensure_ascii=False, allow_nan=False
         )
-        with told_when_full(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with told_when_full(self._path):
+            _append(self._path, line.encode() + b"\n")
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
@@ -127,6 +135,22 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
     return events
 
 
+def _append(path: Path, line: bytes) -> None:
+    """The whole line or nothing of it, so that what is written next begins a line."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        before = os.fstat(file).st_size
+        try:
+            written = 0
+            while written < len(line):
+                written += os.write(file, line[written:])
+        except OSError:
+            os.ftruncate(file, before)
+            raise
+    finally:
+        os.close(file)
+
+
 def _cut_torn_line(path: Path) -> None:
     # Whatever follows the last newline was being written at a kill.
     with path.open("rb+") as file:
@@ -144,8 +168,10 @@ def environment() -> dict[str, Any]:
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
+        "node": platform.node(),
         "git": _git_revision(),
         "slurm_job": os.environ.get("SLURM_JOB_ID", ""),
+        "slurm_restart": os.environ.get("SLURM_RESTART_COUNT", ""),
         "packages": {d.name: d.version for d in distributions()},
     }
 

@@ -78,7 +78,9 @@ def _tell(error: Exception) -> None:
 
 def _publish_until_end(journal: Path, stage: int, experiment: str, run_key: str) -> None:
     """The publishing process: a pass every few seconds, and one when `stage` ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage hears it, and ends this process
+    # The stage hears them, saves, and then ends this process, which has its last events to publish.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     os.nice(10)
     if _ends_within(_SHORT, stage):
         return

@@ -131,6 +131,7 @@ def _tags(attempt: Attempt, parent: str, over: bool) -> dict[str, str]:
 def _environment(attempt: Attempt) -> dict[str, str]:
     environment = dict(attempt.start["environment"])
     environment.pop("packages")
+    environment |= attempt.hardware
     tags = {f"environment.{key}": value for key, value in environment.items() if value}
     # MLflow shows the revision only beside the name of a source.
     tags |= {"mlflow.source.name": "synthcohort", "mlflow.source.type": "LOCAL"}

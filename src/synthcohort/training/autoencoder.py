@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from synthcohort.cohort import Cohort, blocks, open_cohort
@@ -15,11 +16,41 @@ from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
 from synthcohort.training.figure import draw_history
-from synthcohort.training.loop import Values, train, validation_rows
+from synthcohort.training.loop import Batch, Values, train, validation_rows
 from synthcohort.training.losses import build_discriminator, hinge, ssim
-from synthcohort.training.state import State, adamw, descend
+from synthcohort.training.ranks import Part, joined
+from synthcohort.training.state import State, adamw
 
 RECONSTRUCTION = {"l1": F.l1_loss, "mse": F.mse_loss}
+
+
+class _Reconstruction(nn.Module):
+    """Images to their latents' distribution and to what comes back from a latent drawn of it, in
+    one pass as DistributedDataParallel wants it."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor, part: Part, generator: torch.Generator):
+        latent = self.model.encode(images).latent_dist
+        mean = latent.mean
+        noise = torch.randn(
+            part.of, *mean.shape[1:], generator=generator, device=mean.device, dtype=mean.dtype
+        )
+        made = self.model.decode(mean + latent.std * noise[part.rows]).sample
+        return latent, made.float()
+
+
+class _Judgement(nn.Module):
+    """The discriminator's loss on real and made images."""
+
+    def __init__(self, judge: nn.Module) -> None:
+        super().__init__()
+        self.judge = judge
+
+    def forward(self, real: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
+        return hinge(self.judge(real).float(), self.judge(made).float())
 
 
 def train_autoencoder(
@@ -40,7 +71,8 @@ def train_autoencoder(
     none` the model is the identity, and nothing is trained.
 
     Raises:
-        UserError: the loss stopped being finite, or the disk is full at a checkpoint.
+        UserError: the loss stopped being finite, or the disk is full at a checkpoint; what else
+            `train` raises.
     """
     device, autocast = hardware.open(), hardware.autocast()
     data = open_cohort(cohort, split)
@@ -51,6 +83,7 @@ def train_autoencoder(
     torch.manual_seed(derive(seed, "autoencoder", "weights"))
     model = build_autoencoder(settings, channels, (height, width)).to(device)
     state = State({"autoencoder": model}, {"autoencoder": adamw(model, settings)})
+    judge = None
     if settings.adversarial_weight:
         judge = build_discriminator(channels).to(device)
         state.modules["discriminator"] = judge
@@ -58,35 +91,6 @@ def train_autoencoder(
     hardware.prepare(model.encoder, model.decoder)
     kind, error = settings.reconstruction, RECONSTRUCTION[settings.reconstruction]
     held_out = to_model(data.images[validation_rows(data)])
-
-    def step(batch: tuple[torch.Tensor, ...], generator: torch.Generator) -> Values:
-        (images,) = batch
-        with autocast:
-            latent = model.encode(images).latent_dist
-            made = model.decode(latent.sample(generator)).sample.float()
-        divergence = 0.5 * (
-            latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float()
-        )
-        divergence = divergence.mean()
-        reconstruction = error(made, images)
-        structure = 1 - ssim(made, images)
-        loss = reconstruction + settings.structure_weight * structure
-        loss = loss + settings.kl_weight * divergence
-        values = {kind: reconstruction, "one_minus_ssim": structure, "kl": divergence}
-        judge = state.modules.get("discriminator")
-        if state.images < settings.adversarial_start * settings.images:
-            judge = None
-        if judge is not None:
-            with autocast:
-                score = judge(made).float()
-            loss = loss - settings.adversarial_weight * score.mean()
-        descend(model, state.optimizers["autoencoder"], loss, settings.gradient_clip)
-        if judge is not None:
-            with autocast:
-                judged = hinge(judge(images).float(), judge(made.detach()).float())
-            descend(judge, state.optimizers["discriminator"], judged, settings.gradient_clip)
-            values["discriminator"] = judged
-        return values | {"loss": loss}
 
     @torch.no_grad()
     def validate() -> dict[str, float]:
@@ -100,19 +104,55 @@ def train_autoencoder(
 
     # The manifest holds the sha256 of every image.
     inputs = (cohort / "manifest.csv", split)
-    train(
-        state,
-        settings,
-        what="autoencoder",
-        seed=derive(seed, "autoencoder", "training"),
-        device=device,
-        rows=data.of("train"),
-        load=lambda rows: (to_model(data.images[rows]),),
-        step=step,
-        validate=validate,
-        checkpoints=Checkpoints(checkpoints, "autoencoder", settings, seed, inputs),
-        journal=journal,
-    )
+    kept = Checkpoints(checkpoints, "autoencoder", settings, seed, inputs)
+    with joined(device) as ranks:
+        reconstruct = ranks.wrap(_Reconstruction(model))
+        judgement = None if judge is None else ranks.wrap(_Judgement(judge))
+
+        def objective(
+            batch: Batch, part: Part, generator: torch.Generator
+        ) -> tuple[Values, Values]:
+            (images,) = batch
+            with autocast:
+                latent, made = reconstruct(images, part, generator)
+            divergence = 0.5 * (
+                latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float()
+            )
+            divergence = divergence.mean()
+            reconstruction = error(made, images)
+            structure = 1 - ssim(made, images)
+            loss = reconstruction + settings.structure_weight * structure
+            loss = loss + settings.kl_weight * divergence
+            losses = {"autoencoder": loss}
+            values = {kind: reconstruction, "one_minus_ssim": structure, "kl": divergence}
+            if judge is not None and state.images >= settings.adversarial_start * settings.images:
+                judge.requires_grad_(False)  # here it is asked, below it is taught
+                with autocast:
+                    score = judge(made).float()
+                judge.requires_grad_(True)
+                losses["autoencoder"] = loss = loss - settings.adversarial_weight * score.mean()
+                with autocast:
+                    judged = judgement(images, made.detach())
+                losses["discriminator"] = values["discriminator"] = judged
+            return losses, values | {"loss": loss}
+
+        train(
+            state,
+            settings,
+            what="autoencoder",
+            seed=derive(seed, "autoencoder", "training"),
+            hardware=hardware,
+            device=device,
+            ranks=ranks,
+            rows=data.of("train"),
+            load=lambda rows: (to_model(data.images[rows]),),
+            objective=objective,
+            validate=validate,
+            checkpoints=kept,
+            journal=journal,
+        )
+    if not ranks.first:
+        return
     model.eval().requires_grad_(False)
     shift, scale = _fit_scale(model, data, device)
     model.register_to_config(scaling_factor=scale, shift_factor=shift)
@@ -127,9 +167,10 @@ def train_autoencoder(
     draw_history(state.history, curves, "Autoencoder", curve)
     journal.figure(curve)
     journal.result(**parameters(model), latent_scale=scale, latent_shift=shift)
+    kept.finish()
 
 
-def _leave_pixels(model: torch.nn.Module, out: Path, curve: Path, journal: Journal) -> None:
+def _leave_pixels(model: nn.Module, out: Path, curve: Path, journal: Journal) -> None:
     """The files of this stage where the diffusion model works on pixels."""
     with atomic_directory(out) as folder:
         model.save_pretrained(folder)
@@ -138,7 +179,7 @@ def _leave_pixels(model: torch.nn.Module, out: Path, curve: Path, journal: Journ
     journal.result(parameters=0)
 
 
-def _fit_scale(model: torch.nn.Module, data: Cohort, device: torch.device) -> tuple[float, float]:
+def _fit_scale(model: nn.Module, data: Cohort, device: torch.device) -> tuple[float, float]:
     """Mean and inverse standard deviation of the latents over train, their own spread included."""
     count, total, squares = 0, 0.0, 0.0
     for block in blocks(data.of("train")):

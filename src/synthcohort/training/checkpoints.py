@@ -1,10 +1,13 @@
 """Checkpoints outside every rule's outputs, so that a killed training goes on where it was.
 
 Snakemake deletes the outputs of a failed rule; a checkpoint must survive that. The folder's name
-carries the digest of settings and inputs, so another training never finds it.
+carries the digest of settings and inputs, so another training never goes on from it. Of a training
+that is through, the last checkpoint stays: should its rule have to run again, as where Snakemake
+was killed before it noted the end, there is nothing to train.
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +19,7 @@ from safetensors.torch import save_file
 from synthcohort.config import Training
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, digest, sha256
+from synthcohort.tracking.attempts import flatten
 from synthcohort.training.state import State
 
 KEPT = 2
@@ -30,13 +34,19 @@ class Checkpoints:
     ) -> None:
         named = [settings.model_dump(mode="json"), seed, [sha256(path) for path in inputs]]
         self._digest = digest(named)
+        contents = {path.name: sha for path, sha in zip(inputs, named[2], strict=True)}
+        self._asked = {stage: named[0], "seed": seed} | contents
+        self._stage = stage
         self.folder = Path(folder) / f"{stage}-{self._digest}"
+        self.lock = Path(folder) / f"{stage}.lock"
 
     def save(self, state: State) -> None:
         """Write the state, whole or not at all, and drop all but the two newest."""
         metadata = {
             "digest": self._digest,
+            "asked": json.dumps(self._asked),
             "images": str(state.images),
+            "since": str(state.since),
             "history": json.dumps(state.history),
         }
         with atomic_file(self.folder / f"{state.images:012d}.safetensors") as temporary:
@@ -48,20 +58,13 @@ class Checkpoints:
         """Put the newest readable checkpoint into `state`; whether there was one.
 
         Raises:
-            UserError: a checkpoint of other settings lies in this training's folder.
+            UserError: a checkpoint of other settings lies in this training's folder, or there is
+                none and a training of this stage with other settings was begun and not finished.
         """
         for path in self._newest_first():
-            try:
-                with safe_open(path, framework="pt") as file:
-                    metadata = file.metadata() or {}
-                    tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            except (SafetensorError, OSError) as error:
-                print(
-                    f"{path}: this checkpoint cannot be read ({error}); going on from the one "
-                    "before it",
-                    file=sys.stderr,
-                )
+            if (read := _read(path)) is None:
                 continue
+            metadata, tensors = read
             if metadata.get("digest") != self._digest:
                 raise UserError(
                     f"{path}: this checkpoint belongs to other settings or inputs (digest "
@@ -69,13 +72,72 @@ class Checkpoints:
                     "to train from the start"
                 )
             state.restore(tensors)
-            state.images = int(metadata["images"])
+            state.images, state.since = int(metadata["images"]), int(metadata["since"])
             state.history = json.loads(metadata["history"])
             return True
+        for folder in self._others():
+            self._refuse_unfinished(folder)
         return False
 
+    def finish(self) -> None:
+        """Drop all but the last checkpoint of this training, and those of other settings."""
+        for old in self._newest_first()[1:]:
+            old.unlink()
+        for folder in self._others():
+            shutil.rmtree(folder)
+
+    def _others(self) -> list[Path]:
+        folders = sorted(self.folder.parent.glob(f"{self._stage}-*/"))
+        return [folder for folder in folders if folder.name != self.folder.name]
+
+    def _refuse_unfinished(self, folder: Path) -> None:
+        found = (_read(path, tensors=False) for path in _newest_first(folder))
+        metadata = next((read[0] for read in found if read is not None), {})
+        if "asked" not in metadata:
+            return
+        began, images = json.loads(metadata["asked"]), int(metadata["images"])
+        total = began[self._stage]["images"]
+        if images >= total:
+            return
+        was, now = flatten(began), flatten(self._asked)
+        changes = [
+            f"  {key}: {_short(was.get(key))} → {_short(now.get(key))}"
+            for key in sorted(was | now)
+            if was.get(key) != now.get(key)
+        ]
+        raise UserError(
+            f"{folder}: this training was stopped after {images:,} of {total:,} images, and what "
+            "it is made from has changed since:\n" + "\n".join(changes) + "\nChange it back to go "
+            f"on with that training, or give it up for a new one: rm -r {folder}"
+        )
+
     def _newest_first(self) -> list[Path]:
-        return sorted(self.folder.glob("[0-9]*.safetensors"), reverse=True)
+        return _newest_first(self.folder)
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.safetensors"), reverse=True)
+
+
+def _read(
+    path: Path, tensors: bool = True
+) -> tuple[dict[str, str], dict[str, torch.Tensor]] | None:
+    """Metadata and tensors of a checkpoint, or nothing where it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            keys = file.keys() if tensors else ()
+            return file.metadata() or {}, {key: file.get_tensor(key) for key in keys}
+    except (SafetensorError, OSError) as error:
+        print(
+            f"{path}: this checkpoint cannot be read ({error}); going on from the one before it",
+            file=sys.stderr,
+        )
+        return None
+
+
+def _short(value: str | None) -> str:
+    # A checksum tells that a file has changed; its first digits are enough for that.
+    return "absent" if value is None else value[:12] if len(value) == 64 else value
 
 
 def _save(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.config import Diffusion
 from synthcohort.device import Hardware
-from synthcohort.diffusion.objective import draw_timesteps, loss, withhold
+from synthcohort.diffusion.objective import draw_timesteps, draw_withheld, loss, withhold
 from synthcohort.diffusion.process import draw_denoising, draw_noising
 from synthcohort.diffusion.schedule import build_schedule
 from synthcohort.files import atomic_directory, read_json, write_json
@@ -26,12 +27,26 @@ from synthcohort.seeds import derive, torch_generator
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
 from synthcohort.training.figure import draw_history
-from synthcohort.training.loop import Values, train, validation_rows
-from synthcohort.training.state import State, adamw, descend, update_average
+from synthcohort.training.loop import Batch, Values, train, validation_rows
+from synthcohort.training.ranks import Part, joined
+from synthcohort.training.state import State, adamw, update_average
 
 # The average forgets the random start: its half-life grows with progress up to the asked one
 # (Karras 2024, "EDM2", rampup ratio).
 EMA_RAMP = 0.05
+
+
+class _Error(nn.Module):
+    """The denoiser's loss in one pass, as DistributedDataParallel wants it."""
+
+    def __init__(self, model: nn.Module, schedule, kind: str) -> None:
+        super().__init__()
+        self.model, self.schedule, self.kind = model, schedule, kind
+
+    def forward(
+        self, clean: torch.Tensor, condition: torch.Tensor, t: torch.Tensor, noise: torch.Tensor
+    ) -> torch.Tensor:
+        return loss(self.model, self.schedule, clean, condition, t, noise, self.kind)
 
 
 def train_diffusion(
@@ -59,7 +74,8 @@ def train_diffusion(
     their way back (`denoising`, and `animation` as GIF).
 
     Raises:
-        UserError: the loss stopped being finite, or the disk is full at a checkpoint.
+        UserError: the loss stopped being finite, or the disk is full at a checkpoint; what else
+            `train` raises.
     """
     device, autocast = hardware.open(), hardware.autocast()
     data = open_cohort(cohort, split)
@@ -80,18 +96,9 @@ def train_diffusion(
     schedule = build_schedule(settings, pixels=works_on_pixels(autoencoder))
     schedule.alphas_cumprod = schedule.alphas_cumprod.to(device)
 
-    def step(batch: tuple[torch.Tensor, ...], generator: torch.Generator) -> Values:
-        centre, spread, condition = batch
-        noise = torch.randn(2, *centre.shape, generator=generator, device=device)
-        clean = normalise(centre + spread * noise[0], scale)
-        condition = withhold(condition, settings.label_dropout, generator)
-        t = draw_timesteps(len(condition), settings.steps, generator)
-        with autocast:
-            value = loss(model, schedule, clean, condition, t, noise[1], settings.loss)
-        descend(model, state.optimizers["unet"], value, settings.gradient_clip)
+    def move_average() -> None:
         half_life = min(settings.ema_images, EMA_RAMP * state.images)
         update_average(average, model, half_life, settings.batch)
-        return {"loss": value}
 
     held_out = validation_rows(data)
 
@@ -107,23 +114,47 @@ def train_diffusion(
         return {"validation_loss": float(value)}
 
     inputs = (cohort / "manifest.csv", split, latents / "mean.npy", latents / "std.npy")
-    train(
-        state,
-        settings,
-        what="diffusion",
-        seed=derive(seed, "diffusion", "training"),
-        device=device,
-        rows=data.of("train"),
-        load=lambda rows: (
-            torch.from_numpy(mean[rows]),
-            torch.from_numpy(std[rows]),
-            told[torch.from_numpy(rows)],
-        ),
-        step=step,
-        validate=validate,
-        checkpoints=Checkpoints(checkpoints, "diffusion", settings, seed, inputs),
-        journal=journal,
-    )
+    kept = Checkpoints(checkpoints, "diffusion", settings, seed, inputs)
+    with joined(device) as ranks:
+        error = ranks.wrap(_Error(model, schedule, settings.loss))
+
+        def objective(
+            batch: Batch, part: Part, generator: torch.Generator
+        ) -> tuple[Values, Values]:
+            centre, spread, condition = batch
+            noise = torch.randn(2, part.of, *centre.shape[1:], generator=generator, device=device)[
+                :, part.rows
+            ]
+            clean = normalise(centre + spread * noise[0], scale)
+            withheld = draw_withheld(part.of, settings.label_dropout, generator)
+            condition = withhold(condition, withheld[part.rows])
+            t = draw_timesteps(part.of, settings.steps, generator)[part.rows]
+            with autocast:
+                value = error(clean, condition, t, noise[1])
+            return {"unet": value}, {"loss": value}
+
+        train(
+            state,
+            settings,
+            what="diffusion",
+            seed=derive(seed, "diffusion", "training"),
+            hardware=hardware,
+            device=device,
+            ranks=ranks,
+            rows=data.of("train"),
+            load=lambda rows: (
+                torch.from_numpy(mean[rows]),
+                torch.from_numpy(std[rows]),
+                told[torch.from_numpy(rows)],
+            ),
+            objective=objective,
+            validate=validate,
+            checkpoints=kept,
+            journal=journal,
+            after=move_average,
+        )
+    if not ranks.first:
+        return
     with atomic_directory(out) as folder:
         average.save_pretrained(folder / "unet")
         schedule.save_pretrained(folder / "scheduler")
@@ -140,6 +171,7 @@ def train_diffusion(
     for figure in (curve, noising, denoising, animation):
         journal.figure(figure)
     journal.result(**parameters(model))
+    kept.finish()
 
 
 def _standard(data: Cohort) -> dict[str, list]:

@@ -1,9 +1,10 @@
-"""The training loop: prefetched batches, status, checkpoints; progress is counted in images."""
+"""The training loop: batches, status, checkpoints; progress is counted in images."""
 
 import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import lru_cache
 
 import numpy as np
@@ -11,15 +12,21 @@ import torch
 
 from synthcohort.cohort import Cohort
 from synthcohort.config import Training
+from synthcohort.device import Hardware
 from synthcohort.errors import UserError
 from synthcohort.progress import progress
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
-from synthcohort.training.state import State
+from synthcohort.training.lock import alone
+from synthcohort.training.ranks import Part, Ranks
+from synthcohort.training.state import State, descend
+from synthcohort.training.stopping import Stop, Stopped
+from synthcohort.training.usage import watched
 
 Batch = tuple[torch.Tensor, ...]
 Values = dict[str, torch.Tensor]
+Objective = Callable[[Batch, Part, torch.Generator], tuple[Values, Values]]
 STATUSES = 100
 VALIDATIONS = 20
 VALIDATION_IMAGES = 256
@@ -68,35 +75,81 @@ def train(
     *,
     what: str,
     seed: int,
+    hardware: Hardware,
     device: torch.device,
+    ranks: Ranks,
     rows: np.ndarray,
     load: Callable[[np.ndarray], Batch],
-    step: Callable[[Batch, torch.Generator], Values],
+    objective: Objective,
     validate: Callable[[], dict[str, float]],
     checkpoints: Checkpoints,
     journal: Journal,
+    after: Callable[[], None] = lambda: None,
 ) -> None:
     """Train `state` from where its newest checkpoint left it up to `settings.images`.
 
-    `load(rows)` gives a batch of CPU tensors and runs in a thread of its own, a step ahead;
-    `step(batch, generator)` updates the modules and returns values that stay on the device, so the
-    loop waits for it only at a status. All randomness of a step comes from its generator, which is
-    seeded by (seed, images seen). `validate()` returns values to be kept beside them.
+    `load(rows)` gives a batch of CPU tensors and runs in a thread of its own, a step ahead.
+    `objective(batch, part, generator)` gets the images of one part of a batch and returns a loss
+    for each optimizer that takes part, and values to be watched; all are means over those images
+    and stay on the device, so the loop waits for it only at a status. All randomness of a step
+    comes from its generator, which is seeded by (seed, images seen) and from which every part draws
+    for the whole batch. `after()` follows the optimizers' step. `validate()` returns values to be
+    kept beside the others. Checkpoints are written every `settings.checkpoint_images`, and where
+    that takes long every `hardware.checkpoint_minutes`.
 
     Raises:
-        UserError: a value stopped being finite; the checkpoint before it is kept.
+        UserError: a value stopped being finite, and the checkpoint before it is kept; another job
+            trains this stage; checkpoints of other settings are there.
+        Stopped: the time is over, or a signal came; the state is saved.
     """
-    checkpoints.restore(state)
-    generator = torch.Generator(device)
-    bar = progress(what, total=settings.images)
-    bar.update(state.images)
-    total, sums, since, clock = settings.images, {}, 0, time.perf_counter()
+    parts = ranks.parts(settings.batch, hardware.micro_batch)
+    own = slice(parts[0].start, parts[-1].stop)
+    total = settings.images
 
     def fetch(start: int) -> Batch:
-        batch = load(batch_rows(rows, seed, start, settings.batch))
+        batch = load(batch_rows(rows, seed, start, settings.batch)[own])
         return tuple(t.pin_memory() for t in batch) if device.type == "cuda" else batch
 
-    with ThreadPoolExecutor(1) as ahead:
+    def gradients(batch: Batch, generator: torch.Generator) -> tuple[list[str], Values]:
+        for optimizer in state.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        totals: Values = {}
+        for part in parts:
+            generator.manual_seed(derive(seed, "step", state.images))
+            images = tuple(t[part.start - own.start : part.stop - own.start] for t in batch)
+            with ranks.averaging(part is parts[-1]):
+                losses, values = objective(images, part, generator)
+                for loss in losses.values():
+                    # The processes' gradients are averaged: the weights are to add up to one.
+                    (loss * (part.share * ranks.size)).backward()
+            for name, value in values.items():
+                totals[name] = totals.get(name, 0) + value.detach() * part.share
+        return list(losses), ranks.sum(totals)
+
+    with ExitStack() as stack:
+        still_held = stack.enter_context(alone(checkpoints.lock)) if ranks.first else None
+        stop = stack.enter_context(Stop(hardware.time_budget, hardware.began))
+        usage = stack.enter_context(watched(device))
+        ranks.wait()
+        told = {"device": str(device.type), "processes": str(ranks.size)}
+        if device.type == "cuda":
+            told["gpu"] = torch.cuda.get_device_name(device)
+        journal.hardware(**told)
+
+        def save() -> None:
+            nonlocal saved, saved_at
+            if ranks.first:
+                still_held()
+                checkpoints.save(state)
+            saved, saved_at = state.images, time.monotonic()
+
+        checkpoints.restore(state)
+        saved, saved_at = state.images, time.monotonic()
+        generator = torch.Generator(device)
+        bar = stack.enter_context(progress(what, total=total, hidden=not ranks.first))
+        bar.update(state.images)
+        counted, clock = state.images, time.perf_counter()
+        ahead = stack.enter_context(ThreadPoolExecutor(1))
         upcoming = ahead.submit(fetch, state.images)
         while state.images < total:
             batch = tuple(t.to(device, non_blocking=True) for t in upcoming.result())
@@ -104,31 +157,44 @@ def train(
             for optimizer in state.optimizers.values():
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(settings, state.images)
-            generator.manual_seed(derive(seed, "step", state.images))
-            values = step(batch, generator)
+            names, values = gradients(batch, generator)
+            for name in names:
+                descend(state.modules[name], state.optimizers[name], settings.gradient_clip)
+            after()
             before = state.images
             state.images += settings.batch
-            since += 1
+            state.since += 1
             for name, value in values.items():
-                sums[name] = sums.get(name, 0) + value.detach()
-            bar.update(settings.batch)
+                state.sums[name] = state.sums.get(name, 0) + value
 
-            due = _crossed(before, state.images, total / STATUSES)
-            save = _crossed(before, state.images, settings.checkpoint_images)
-            if due or save or state.images >= total:
-                means = {name: float(value) / since for name, value in sums.items()}
-                _check_finite(means, state.images, checkpoints)
+            planned = _crossed(before, state.images, settings.checkpoint_images)
+            over = state.images >= total
+            if _crossed(before, state.images, total / STATUSES) or planned or over:
+                means = {name: float(value) / state.since for name, value in state.sums.items()}
+                if ranks.first:
+                    _check_finite(means, state.images, checkpoints)
                 now = time.perf_counter()
-                speed = since * settings.batch / (now - clock)
-                sums, since, clock = {}, 0, now
-                if _crossed(before, state.images, total / VALIDATIONS):
+                speed = (state.images - counted) / (now - clock)
+                state.sums, state.since = {}, 0
+                if ranks.first and _crossed(before, state.images, total / VALIDATIONS):
                     means |= validate()
-                    clock = time.perf_counter()
+                    now = time.perf_counter()
+                counted, clock = state.images, now
                 state.history.append({"images": state.images, **means})
-                journal.metric(state.images, **means, images_per_second=speed)
-            if save and state.images < total:
-                checkpoints.save(state)
-    bar.close()
+                journal.metric(state.images, **means, images_per_second=speed, **usage())
+            reason = "" if over else stop.reason()
+            ending = ranks.any(bool(reason)) and not over
+            late = time.monotonic() - saved_at > 60 * hardware.checkpoint_minutes
+            if (planned or over or late or ending) and saved != state.images:
+                save()
+            if ending:
+                ranks.wait()
+                raise Stopped(
+                    f"the training was stopped after {state.images:,} of {total:,} images: "
+                    f"{reason or 'another process was told to'}. It is saved; run the same "
+                    "command again and it goes on from there"
+                )
+            bar.update(settings.batch)
 
 
 def _crossed(before: int, after: int, period: float) -> bool:

@@ -18,6 +18,10 @@ class State:
     """Images seen."""
     history: list[dict[str, float]] = field(default_factory=list)
     """One entry a status: "images" and the measured values."""
+    sums: dict[str, torch.Tensor] = field(default_factory=dict)
+    """Values added up over the steps since the last status."""
+    since: int = 0
+    """Steps since the last status."""
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Every tensor by a name that tells where it belongs, on the CPU."""
@@ -30,6 +34,7 @@ class State:
             for number, moments in optimizer.state_dict()["state"].items():
                 for key, tensor in moments.items():
                     named[f"optimizer.{name}.{number}.{key}"] = tensor
+        named |= {f"sum.{name}": tensor for name, tensor in self.sums.items()}
         return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
@@ -53,6 +58,12 @@ class State:
                     moments.setdefault(int(number), {})[moment] = tensor
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        device = next(next(iter(self.modules.values())).parameters()).device
+        self.sums = {
+            key.removeprefix("sum."): tensor.to(device)
+            for key, tensor in tensors.items()
+            if key.startswith("sum.")
+        }
 
 
 def adamw(module: nn.Module, settings: Training) -> torch.optim.AdamW:
@@ -62,15 +73,8 @@ def adamw(module: nn.Module, settings: Training) -> torch.optim.AdamW:
     )
 
 
-def descend(
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    loss: torch.Tensor,
-    gradient_clip: float,
-) -> None:
-    """One step of `optimizer` down `loss`, the gradient's norm clipped; never waits for a GPU."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+def descend(module: nn.Module, optimizer: torch.optim.Optimizer, gradient_clip: float) -> None:
+    """One step of `optimizer` along the gradients, their norm clipped; never waits for a GPU."""
     torch.nn.utils.clip_grad_norm_(module.parameters(), gradient_clip)
     optimizer.step()
 

@@ -1,0 +1,114 @@
+"""One training in two processes, through the command line and torch's own launcher."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import trained
+from safetensors.torch import load_file
+from trained import AUTOENCODER, DIFFUSION, autoencoder, data, diffusion
+
+from synthcohort.errors import UserError
+from synthcohort.tracking.journal import Journal, read_journal
+from synthcohort.training.ranks import Ranks
+
+# The fixture of these tests too.
+system = trained.system
+
+
+def _begin(system: Path, stage: str, out: str, settings, **more: str) -> subprocess.Popen:
+    """`synthcohort <stage>` in two processes, a checkpoint at every step."""
+    figures = {"curve": f"{out}.png"}
+    if stage == "diffusion":
+        figures |= {key: f"{out}-{key}.png" for key in ("noising", "denoising")}
+        figures |= {"animation": f"{out}.gif", "latents": "latents", "autoencoder": "autoencoder"}
+    paths = {key: system / name for key, name in figures.items()} | data(system)
+    paths |= {"out": system / out, "checkpoints": system / f"checkpoints-{out}"}
+    words = {"settings": settings.model_dump_json(), "seed": 0, "device": "cpu"} | paths
+    words |= {"precision": "fp32", "threads": 2, "processes": 2, "checkpoint-minutes": 0}
+    words |= {"journal": system / f"{out}.jsonl"} | more
+    options = [part for key, value in words.items() for part in (f"--{key}", str(value))]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen([sys.executable, "-m", "synthcohort", stage, *options], **pipes)
+
+
+def _losses(journal: Path) -> dict[int, float]:
+    events = [event for event in read_journal(journal) if event["event"] == "metric"]
+    return {event["images"]: event["values"]["loss"] for event in events}
+
+
+def _alone(system: Path, monkeypatch, stage, out: str, settings) -> dict[int, float]:
+    """The losses of the same training in this process."""
+    path = system / f"{out}.jsonl"
+    with Journal(path, "alone", {}) as journal, monkeypatch.context() as patch:
+        patch.setattr(trained, "JOURNAL", journal)
+        stage(system, out, settings)
+    return _losses(path)
+
+
+def test_two_processes_give_the_loss_curve_of_one_and_a_dead_one_ends_both(system, monkeypatch):
+    settings = DIFFUSION.model_copy(update={"images": 960})
+    alone = _alone(system, monkeypatch, diffusion, "one", settings)
+    journal = system / "two.jsonl"
+    with _begin(system, "diffusion", "two", settings, **{"micro-batch": "3"}) as training:
+        while not (journal.exists() and any(e["event"] == "metric" for e in read_journal(journal))):
+            assert training.poll() is None, training.stdout.read()
+            time.sleep(0.01)
+        first = read_journal(journal)[0]
+        assert first["pid"] != training.pid
+        os.kill(first["pid"], signal.SIGKILL)
+        told = training.communicate()[0]
+    assert training.returncode == 1
+    assert "process 0 of 2 was killed by signal 9" in told and "goes on from the last" in told
+    assert not (system / "two").exists()
+    assert list((system / "checkpoints-two").glob("*/*.safetensors"))
+
+    with _begin(system, "diffusion", "two", settings) as training:
+        told = training.communicate()[0]
+    assert training.returncode == 0, told
+    together = _losses(journal)
+    assert together.keys() == alone.keys()
+    assert list(together.values()) == pytest.approx(list(alone.values()), rel=2e-3)
+    starts = [event for event in read_journal(journal) if event["event"] == "start"]
+    assert len(starts) == 2, "only the first process of each attempt writes"
+    assert (system / "two/unet/diffusion_pytorch_model.safetensors").exists()
+
+
+def test_the_autoencoder_and_its_discriminator_in_two_processes(system, monkeypatch):
+    settings = AUTOENCODER.model_copy(update={"adversarial_weight": 0.1})
+    alone = _alone(system, monkeypatch, autoencoder, "adversarial-one", settings)
+    with _begin(system, "autoencoder", "adversarial-two", settings) as training:
+        told = training.communicate()[0]
+    assert training.returncode == 0, told
+    together = _losses(system / "adversarial-two.jsonl")
+    assert together == pytest.approx(alone, rel=2e-3)
+    assert json.loads((system / "adversarial-two/config.json").read_text())["scaling_factor"]
+    assert load_file(system / "adversarial-two/diffusion_pytorch_model.safetensors")
+
+
+@pytest.mark.parametrize("stage", [autoencoder, diffusion])
+def test_micro_batches_leave_the_loss_curve_as_it_is(system, monkeypatch, stage):
+    settings = DIFFUSION
+    if stage is autoencoder:
+        settings = AUTOENCODER.model_copy(update={"adversarial_weight": 0.1})
+    whole = _alone(system, monkeypatch, stage, f"whole-{stage.__name__}", settings)
+    cut = dataclasses.replace(trained.HARDWARE, micro_batch=6)  # 16 images: 6, 6 and 4
+    monkeypatch.setattr(trained, "HARDWARE", cut)
+    parts = _alone(system, monkeypatch, stage, f"parts-{stage.__name__}", settings)
+    assert parts == pytest.approx(whole, rel=2e-3)
+
+
+def test_every_image_of_a_batch_falls_to_one_process():
+    for batch, size, micro in ((16, 3, 0), (16, 3, 2), (7, 7, 4)):
+        parts = [part for rank in range(size) for part in Ranks(rank, size).parts(batch, micro)]
+        assert [i for part in parts for i in range(part.start, part.stop)] == list(range(batch))
+        assert sum(part.share for part in parts) == pytest.approx(1)
+        assert not micro or max(part.stop - part.start for part in parts) <= micro
+    with pytest.raises(UserError, match="a batch of 2 images cannot be shared by 3 processes"):
+        Ranks(0, 3).parts(2, 0)
