@@ -2,8 +2,10 @@
 
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -89,6 +91,24 @@ def pixels(paths: Sequence[Path]) -> Iterator[np.ndarray]:
     for path in paths:
         with _opened(path) as shard:
             yield shard["images"]
+
+
+@contextmanager
+def mapped(paths: Sequence[Path], folder: Path) -> Iterator[np.ndarray]:
+    """All images, N×C×H×W uint8 or uint16, memory-mapped from a file in `folder` that is removed
+    in the end: for reading in any order what may not fit into memory."""
+    sampled = describe(paths)
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder) as temporary:
+        shape = (len(sampled.labels), *sampled.shape)
+        images = np.lib.format.open_memmap(
+            Path(temporary) / "images.npy", mode="w+", dtype=sampled.dtype, shape=shape
+        )
+        start = 0
+        for block in pixels(paths):
+            images[start : start + len(block)] = block
+            start += len(block)
+        yield images
 
 
 def _opened(path: Path) -> "np.lib.npyio.NpzFile":

@@ -26,6 +26,11 @@ NAMES = {
     "embedding.label_separation": "Labels separate (accuracy)",
     "real_or_synthetic": "Real or synthetic, AUC",
     "real_or_synthetic.accuracy": "Real or synthetic, accuracy",
+    "utility": "Utility, trained on synthetic",
+    "utility.both": "Utility, trained on real and synthetic",
+    "utility.few_and_synthetic": "Utility, few real patients and synthetic (floor: the few)",
+    "utility.number": "Utility, trained on synthetic",
+    "label_accuracy": "Asked label arrives, balanced accuracy",
     "observer": "Observer study, accuracy",
     "observer.sensitivity": "Observer study, synthetic named synthetic",
     "observer.specificity": "Observer study, real named real",
@@ -113,6 +118,7 @@ def _more(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
             "metric": f"{entry['metric']}.{key}",
             "n": entry["n"],
+            "measure": entry.get("measure"),
             "floor": details.get(f"floor_{key}"),
             **figure,
         }
@@ -123,9 +129,11 @@ def _more(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _row(entry: Mapping[str, Any]) -> Row:
     floor, n = entry.get("floor") or {}, entry.get("n", {})
+    name = NAMES.get(entry["metric"], entry["metric"])
     return Row(
-        metric=NAMES.get(entry["metric"], entry["metric"]),
-        value=_number(entry["value"]),
+        metric=", ".join(filter(None, (name, entry.get("measure")))),
+        # A metric that does not apply to the cohort has a note and no value.
+        value="not applicable" if entry["value"] is None else _number(entry["value"]),
         interval=_interval(entry.get("interval")),
         floor=" ".join(
             filter(None, [_number(floor.get("value")), _interval(floor.get("interval"))])

@@ -57,11 +57,12 @@ def train(
     seed: int,
     hardware: Hardware,
     what: str = "",
+    loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = F.cross_entropy,
 ) -> None:
     """Train `network` in place until it has seen `images` images, with a one-cycle learning rate.
 
-    `draw(numbers, random)` gives the images (n×C×H×W uint8 or uint16) and class numbers (n) of
-    some of the numbers below `count`.
+    `draw(numbers, random)` gives the images (n×C×H×W uint8 or uint16) and targets (n class numbers,
+    or what else `loss_of(logits, targets)` takes) of some of the numbers below `count`.
     """
     device, autocast = hardware.open(), hardware.autocast()
     network.to(device).train()
@@ -76,7 +77,7 @@ def train(
             pixels, targets = draw(numbers, random)
             with autocast:
                 logits = network(to_model(pixels).to(device))
-            loss = F.cross_entropy(logits.float(), torch.from_numpy(targets).to(device))
+            loss = loss_of(logits.float(), torch.from_numpy(targets).to(device))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -56,7 +56,7 @@ def choose(
         UserError: too few samples of a label, or too few patients for an interval.
     """
     data, sampled = open_cohort(cohort, split), shards.describe(samples)
-    classes, made = data.classes, _classes(sampled, data, samples)
+    classes, made = data.classes, classes_of(sampled, data, samples)
     order = _shuffled(data, seed)
     real = {name: order(data.of(name)) for name in ("train", "test")}
     test = real["test"][np.isin(classes[real["test"]], made)][: settings.images]
@@ -116,7 +116,7 @@ def open_sets(
         start += len(block)
     opened["synthetic"] = Set(
         images=images,
-        classes=_classes(sampled, data, samples)[take],
+        classes=classes_of(sampled, data, samples)[take],
         patients=np.array([f"synthetic {row}" for row in take]),
         rows=take,
     )
@@ -131,7 +131,7 @@ def _shuffled(data: Cohort, seed: int):
     return lambda rows: rows[np.argsort(turn[rows], kind="stable")]
 
 
-def _classes(sampled: shards.Samples, data: Cohort, samples: Sequence[Path]) -> np.ndarray:
+def classes_of(sampled: shards.Samples, data: Cohort, samples: Sequence[Path]) -> np.ndarray:
     """N int64: the samples' labels as class numbers of the cohort."""
     unknown = sorted(set(sampled.label_names) - set(data.label_names))
     if unknown:

@@ -10,13 +10,16 @@ A metric module has
   train and real test, or None where there is no such thing) and "details"; "extractor" and "layer"
   too where EXTRACTOR is None, and "n" where it did not compare the three sets. An entry of
   "details" that is itself a figure of the result, as {"value", "interval"}, has its line in the
-  table of results if `summary.NAMES` has "<metric>.<entry>".
+  table of results if `summary.NAMES` has "<metric>.<entry>"; "measure" says there what it is where
+  that depends on the cohort. A metric that this cohort gives nothing to measure returns
+  `not_applicable(figure, note)`.
 
 Metrics with the same extractor are measured in one job, those without one each in a job of its own.
 """
 
 import importlib
 import pkgutil
+from pathlib import Path
 from types import ModuleType
 
 
@@ -42,3 +45,19 @@ def models(job: str) -> list[str]:
     """The folders that the metrics of a job need, by name."""
     asked = (getattr(module(name), "MODELS", ()) for name in jobs()[job])
     return sorted({model for of_metric in asked for model in of_metric})
+
+
+def not_applicable(figure: Path, note: str) -> dict:
+    """The result of a metric that does not apply to this cohort: `note` says why, in the result and
+    in the figure."""
+    from synthcohort.evaluation.figures_utility import draw_note
+
+    draw_note(figure, note)
+    return {
+        "value": None,
+        "interval": None,
+        "interval_method": None,
+        "floor": None,
+        "note": note,
+        "details": {},
+    }
