@@ -68,10 +68,14 @@ def evaluate(
         result = about | {"n": n, "patients": patients} | found
         result |= {"metric": name, "confidence": CONFIDENCE, "seed": seed}
         write_json(out / f"{name}.json", result | {"seconds": round(time.monotonic() - start, 1)})
-        low, high = result["interval"]
-        floor = result["floor"]
-        journal.result(
-            **{name: result["value"], f"{name}_low": low, f"{name}_high": high},
-            **({f"{name}_floor": floor["value"]} if floor else {}),
-        )
+        _note(journal, name, result)
         journal.figure(figure)
+
+
+def _note(journal: Journal, name: str, result: dict) -> None:
+    """What there is of value, interval and floor; nothing where the metric does not apply."""
+    low, high = result["interval"] or (None, None)
+    floor = (result["floor"] or {}).get("value")
+    figures = {name: result["value"], f"{name}_low": low, f"{name}_high": high}
+    figures |= {f"{name}_floor": floor}
+    journal.result(**{key: value for key, value in figures.items() if value is not None})
