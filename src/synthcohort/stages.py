@@ -144,13 +144,21 @@ STAGES = {
         lists="answers",
         seed=False,
     ),
-    "audit": Stage(
-        "audit:audit",
-        "look for memorised images",
+    "search": Stage(
+        "audit.search:search",
+        "look for copies of train images among the samples",
         {"settings": config.Audit},
         "cohort split latents autoencoder out pairs distances",
         lists="samples",
         hardware=True,
+    ),
+    "audit": Stage(
+        "audit:audit",
+        "hold all results against the gates",
+        {"settings": config.Audit},
+        "search out",
+        lists="results",
+        seed=False,
     ),
     "export": Stage(
         "export:export",

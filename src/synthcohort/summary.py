@@ -34,8 +34,13 @@ NAMES = {
     "observer": "Observer study, accuracy",
     "observer.sensitivity": "Observer study, synthetic named synthetic",
     "observer.specificity": "Observer study, real named real",
+    "copies": "Copies of train images in pixels",
     "memorised_share": "Memorised share",
     "nearer_to_train_than_test": "Nearer to train than to test",
+    "authenticity": "Authentic share",
+    "membership": "Membership inference, AUC",
+    "reidentification": "Links to a train patient",
+    "reidentification.rank_one": "Real second scan finds its patient",
 }
 
 
@@ -59,7 +64,7 @@ def rows(results: Sequence[Path], audit: Path | None = None) -> list[Row]:
     entries = [read_json(path) for path in results]
     if audit is not None:
         told = read_json(audit)
-        entries += [gate | {"metric": gate["name"]} for gate in told["gates"] + told["measures"]]
+        entries += [measure | {"metric": measure["name"]} for measure in told["measures"]]
     lines = [line for entry in entries for line in (entry, *_more(entry))]
     known = list(NAMES)
     lines.sort(
@@ -158,9 +163,17 @@ def _interval(interval: Sequence[float] | None) -> str:
 def _verdict(audit: Path) -> str:
     if not audit.exists():
         return "Audit: has not run."
-    if read_json(audit)["passed"]:
-        return "Audit: passed."
-    return f"Audit: FAILED, so nothing is exported; see {audit}."
+    told = read_json(audit)
+    failed = [gate for gate in told["gates"] if not gate["passed"]]
+    lines = ["Audit: passed."]
+    if any("override" not in gate for gate in failed):
+        lines = [f"Audit: FAILED, so nothing is exported; see {audit}."]
+    elif failed:
+        lines = ["Audit: failed, and overridden:"]
+    lines += [f"  {gate['name']}: {gate['override']}" for gate in failed if "override" in gate]
+    if told["dropped"]:
+        lines.append(f"Left out of the export as memorised: {len(told['dropped'])} images.")
+    return "\n".join(lines)
 
 
 def _places(results: Path) -> str:

@@ -1,4 +1,4 @@
-rule audit:
+rule search:
     input:
         images=rules.prepare.output.images,
         split=rules.split.output.split,
@@ -6,7 +6,7 @@ rule audit:
         latents=rules.encode.output.latents,
         samples=SHARDS,
     output:
-        audit=f"{RESULTS}/audit.json",
+        search=f"{RESULTS}/evaluation/search.json",
         pairs=report(
             f"{RESULTS}/figures/nearest-pairs.png",
             category="6 Audit",
@@ -18,17 +18,34 @@ rule audit:
             caption="../report/distances.rst",
         ),
     log:
-        f"{LOGS}/audit.log",
+        f"{LOGS}/search.log",
     params:
-        journal=f"{RESULTS}/journal/audit.jsonl",
+        journal=f"{RESULTS}/journal/search.jsonl",
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.audit),
     shell:
-        "synthcohort audit --settings {params.settings:q} --seed {params.seed}"
+        "synthcohort search --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
-        " --autoencoder {input.autoencoder} --samples {input.samples} --out {output.audit}"
+        " --autoencoder {input.autoencoder} --samples {input.samples} --out {output.search}"
         " --pairs {output.pairs} --distances {output.distances} --threads {threads}"
+        " --journal {params.journal} 2>&1 | tee {log}"
+
+
+rule audit:
+    input:
+        search=rules.search.output.search,
+        results=RESULT_FILES,
+    output:
+        audit=f"{RESULTS}/audit.json",
+    log:
+        f"{LOGS}/audit.log",
+    params:
+        journal=f"{RESULTS}/journal/audit.jsonl",
+        settings=as_json(SYSTEM.audit),
+    shell:
+        "synthcohort audit --settings {params.settings:q} --search {input.search}"
+        " --results {input.results} --out {output.audit}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
 
@@ -41,7 +58,7 @@ rule export:
         diffusion=rules.diffusion.output.model,
         grid=rules.show_samples.output.samples,
         embedding=f"{RESULTS}/figures/embedding.png",
-        distances=rules.audit.output.distances,
+        distances=rules.search.output.distances,
     output:
         directory(f"{RESULTS}/export"),
     log:

@@ -1,5 +1,6 @@
 """The audit's figures: the nearest pairs, and how near test and synthetic images come to train."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,31 +8,39 @@ import numpy as np
 from synthcohort.files import atomic_file
 
 BLUE, ORANGE, BLACK = "#0072B2", "#D55E00", "#000000"  # Okabe and Ito
-COLUMNS = 4
+COLUMNS = 2
+LIMITS = (
+    "What this cannot show: that nobody can be recognised. Copies of parts of an image, rotated,\n"
+    "scaled or recoloured ones are not looked for, and likeness to the eye is no measurement."
+)
 UNIT = "standard deviations of the latent"
 
 
 def draw_pairs(
-    path: Path, synthetic: np.ndarray, train: np.ndarray, distance: np.ndarray, limit: float
+    path: Path,
+    synthetic: np.ndarray,
+    train: np.ndarray,
+    told: Sequence[str],
+    alarming: Sequence[bool],
+    limit: float,
 ) -> None:
-    """Synthetic images (n×C×H×W, uint8 or uint16), each beside its nearest train image."""
+    """Synthetic images (n×C×H×W, uint8 or uint16), each beside the train image nearest to it;
+    below each pair what is `told` of it, in colour where it is `alarming`."""
     from matplotlib.figure import Figure
 
-    columns = min(COLUMNS, len(distance))
-    rows = -(-len(distance) // columns)
-    figure = Figure(figsize=(3.3 * max(columns, 2), 2.0 * rows + 0.7), layout="constrained")
+    columns = min(COLUMNS, len(told))
+    rows = -(-len(told) // columns)
+    figure = Figure(figsize=(6.0 * max(columns, 1), 3.3 * rows + 1.5), layout="constrained")
     figure.suptitle(
         "Synthetic images (left) and the train image nearest to each (right)\n"
         f"distance in {UNIT}; up to {limit:.3g} counts as memorised"
     )
+    figure.supxlabel(LIMITS, fontsize=10)
     cells = np.ravel(figure.subfigures(rows, columns, squeeze=False))
-    for cell, left, right, value in zip(cells, synthetic, train, distance, strict=False):
-        copied = value <= limit
-        cell.supxlabel(
-            f"distance {value:.3g}" + (" (memorised)" if copied else ""),
-            color=ORANGE if copied else BLACK,
-            fontsize=11,
-        )
+    for cell, left, right, words, alarm in zip(
+        cells, synthetic, train, told, alarming, strict=False
+    ):
+        cell.supxlabel(words, color=ORANGE if alarm else BLACK, fontsize=11)
         for axes, image, name in zip(
             cell.subplots(1, 2), (left, right), ("synthetic", "train"), strict=True
         ):

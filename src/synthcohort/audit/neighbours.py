@@ -61,6 +61,31 @@ def memorised(synthetic: np.ndarray, test: np.ndarray, quantile: float) -> tuple
     return synthetic <= limit, limit
 
 
+def share_interval(
+    synthetic: np.ndarray, test: np.ndarray, patients: np.ndarray, quantile: float, seed: int
+) -> list[float]:
+    """The 95 % interval of the memorised share: it is as uncertain as its limit.
+
+    The bootstrap draws the test patients anew, and with them the limit; the Wilson interval of the
+    synthetic images with the limit as found is the least that it may be.
+    """
+    from synthcohort.evaluation.resampling import DRAWS, percentile_interval
+
+    names, number = np.unique(patients, return_inverse=True)
+    random = np.random.default_rng(seed)
+    order = np.argsort(test, kind="stable")
+    ordered, ascending = np.sort(synthetic), test[order]
+    drawn = np.empty(DRAWS)
+    for i in range(DRAWS):
+        times = np.bincount(random.integers(len(names), size=len(names)), minlength=len(names))
+        weight = np.cumsum(times[number][order])
+        limit = ascending[np.searchsorted(weight, quantile * weight[-1])]
+        drawn[i] = np.searchsorted(ordered, limit, side="right") / len(synthetic)
+    low, high = percentile_interval(drawn)
+    least = share(memorised(synthetic, test, quantile)[0])["interval"]
+    return [min(low, least[0]), max(high, least[1])]
+
+
 def held_out(test: np.ndarray, patients: np.ndarray, quantile: float, seed: int) -> np.ndarray:
     """Which test images would count as memorised, with a limit set by other test patients.
 

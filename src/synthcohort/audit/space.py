@@ -49,18 +49,25 @@ class Space:
         self.compares = "the pixels" if pixels else "the autoencoder's mean latents"
         """What the vectors are, in words."""
 
-    def real(self, rows: np.ndarray, name: str) -> np.ndarray:
-        """2n×D: the vectors of the images `rows`, then those of the same images decoded once."""
+    def real(self, rows: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """2n×D: the vectors of the images `rows`, then those of the same images decoded once; and
+        n×C×H×W: those decoded images in the cohort's dtype, memory-mapped as well."""
         n = len(rows)
-        vectors = self._open(name, 2 * n)
+        vectors, pixels = self._open(name, 2 * n), None
         with progress(f"Latents of {name}", n) as bar:
             for start in range(0, n, BATCH):
                 raw = self._latents[rows[start : start + BATCH]]
                 place = slice(start, start + len(raw))
                 vectors[place] = self._vector(raw)
-                vectors[n:][place] = self._vector(self._encode(self._decode(raw)))
+                decoded = self._decode(raw)
+                vectors[n:][place] = self._vector(self._encode(decoded))
+                if pixels is None:
+                    path = self._work / f"{name}-decoded.npy"
+                    shape = (n, *decoded.shape[1:])
+                    pixels = np.lib.format.open_memmap(path, "w+", self._dtype, shape)
+                pixels[place] = decoded
                 bar.update(len(raw))
-        return vectors
+        return vectors, pixels
 
     def synthetic(self, blocks: Iterable[np.ndarray], count: int) -> np.ndarray:
         """count×D: the vectors of images that come as blocks of n×C×H×W uint8 or uint16."""

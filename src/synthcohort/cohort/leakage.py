@@ -3,18 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
 
 from synthcohort.cohort import Cohort
+from synthcohort.cohort.similarity import THUMBNAIL, correlations, shifts_of, thumbnails
 from synthcohort.progress import progress
 
-_THUMBNAIL = 16
 _BLOCK = 1024
-# Pixels compared at once at full resolution, 1 MB of float32: more would leave the cache.
-_BATCH = 2**18
 _METHOD = (
     "Images of different patients are compared in grey. Candidates: correlation of box-averaged "
     "thumbnails, largest over the shifts, from candidate_correlation. Confirmed: Pearson "
@@ -57,23 +54,22 @@ def search(cohort: Cohort, correlation: float) -> Findings:
         by_bytes[row["sha256"]].append(i)
     same_bytes = [rows for rows in by_bytes.values() if len(set(patients[rows])) > 1]
 
-    # In tiny images two pixels are a different picture, not a shifted one.
-    reach = min(2, min(cohort.images.shape[2:]) // _THUMBNAIL)
-    shifts = list(product(range(-reach, reach + 1), repeat=2))
+    shifts = shifts_of(cohort.images.shape[2:])
     # Thumbnails drop fine structure that two copies may share, so they may differ by more.
     loose = 1 - 3 * (1 - correlation)
     pairs, candidates = [], 0
     for found, shift in _candidates(cohort.images, patients, shifts, loose):
         candidates += len(found)
-        for rows, value in zip(found, _correlations(cohort.images, found, shift), strict=True):
+        values = correlations(cohort.images, cohort.images, found, shift)
+        for rows, value in zip(found, values, strict=True):
             if value >= correlation:
                 pairs.append(Pair(int(rows[0]), int(rows[1]), round(float(value), 4)))
     method = {
         "description": _METHOD,
         "correlation": correlation,
         "candidate_correlation": round(loose, 6),
-        "largest_shift_pixels": reach,
-        "thumbnail_pixels": _THUMBNAIL,
+        "largest_shift_pixels": max(map(max, shifts)),
+        "thumbnail_pixels": THUMBNAIL,
         "images": len(patients),
         "pairs_compared": _pairs(len(patients)) - sum(map(_pairs, np.bincount(patients).tolist())),
         "candidates": candidates,
@@ -150,17 +146,17 @@ def _candidates(
     starts = range(0, len(images), _BLOCK)
     reach = max(map(max, shifts))
     still = np.concatenate(
-        [_thumbnails(images[start : start + _BLOCK], reach, (0, 0)) for start in starts]
+        [thumbnails(images[start : start + _BLOCK], reach, (0, 0)) for start in starts]
     )
     blocks = progress("comparing images", total=_pairs(len(starts) + 1), unit="block")
     for second in starts:
         block = images[second : second + _BLOCK]
-        moved = [_thumbnails(block, reach, shift) for shift in shifts]
+        moved = [thumbnails(block, reach, shift) for shift in shifts]
         for first in range(0, second + 1, _BLOCK):
             fixed = still[first : first + _BLOCK]
             best = fixed @ moved[0].T
-            for thumbnails in moved[1:]:
-                np.maximum(best, fixed @ thumbnails.T, out=best)
+            for others in moved[1:]:
+                np.maximum(best, fixed @ others.T, out=best)
             rows, columns = np.nonzero(best >= least)
             wanted = (patients[first + rows] != patients[second + columns]) & (
                 first + rows < second + columns
@@ -174,51 +170,3 @@ def _candidates(
                     yield found[at_shift == number], shifts[number]
             blocks.update()
     blocks.close()
-
-
-def _thumbnails(images: np.ndarray, reach: int, shift: tuple[int, int]) -> np.ndarray:
-    """N×(16·16) float32 of mean 0 and norm 1: the images without a margin of `reach`, shifted."""
-    height, width = images.shape[2:]
-    rows = slice(reach + shift[0], height - reach + shift[0])
-    columns = slice(reach + shift[1], width - reach + shift[1])
-    grey = images[:, :, rows, columns].mean(axis=1, dtype=np.float32)
-    down, across = _box(grey.shape[1]), _box(grey.shape[2])
-    small = (down @ grey @ across.T).reshape(len(grey), -1)
-    small -= small.mean(axis=1, keepdims=True)
-    # A constant image comes out as zeros up to rounding, and must not become noise of norm 1.
-    norm = np.linalg.norm(small, axis=1, keepdims=True)
-    return small / np.where(norm < 1e-3, np.inf, norm)
-
-
-def _box(length: int) -> np.ndarray:
-    """A matrix that averages `length` pixels to 16 equal stretches, or to as many as there are."""
-    edges = np.linspace(0, length, min(_THUMBNAIL, length) + 1)
-    pixel = np.arange(length)
-    overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
-    return (np.maximum(overlap, 0) / np.diff(edges)[:, None]).astype(np.float32)
-
-
-def _correlations(images: np.ndarray, pairs: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
-    """K Pearson correlations over the overlapping pixels of K pairs, the second images shifted."""
-    y, x = shift
-    step = max(1, _BATCH // int(np.prod(images.shape[2:])))
-    found = [np.empty(0)]
-    for start in range(0, len(pairs), step):
-        first, second = (
-            images[rows].mean(axis=1, dtype=np.float32) for rows in pairs[start : start + step].T
-        )
-        found.append(_pearson(_overlap(first, -y, -x), _overlap(second, y, x)))
-    return np.concatenate(found)
-
-
-def _overlap(grey: np.ndarray, y: int, x: int) -> np.ndarray:
-    """What of the images overlaps with others when their origin is moved to (y, x)."""
-    height, width = grey.shape[1:]
-    return grey[:, max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
-
-
-def _pearson(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    first, second = (grey - grey.mean(axis=(1, 2), keepdims=True) for grey in (first, second))
-    product = np.einsum("nij,nij->n", first, second)
-    scale = np.linalg.norm(first, axis=(1, 2)) * np.linalg.norm(second, axis=(1, 2))
-    return product / np.where(scale == 0, np.inf, scale)

@@ -16,7 +16,7 @@ from synthcohort import sources
 from synthcohort.config import reading
 from synthcohort.config.cohort import Fractions, Prepare, Split
 from synthcohort.config.dataset import Export, Sampling
-from synthcohort.config.evaluation import Audit, Evaluation, Observer
+from synthcohort.config.evaluation import Audit, Evaluation, Gate, Observer
 from synthcohort.config.training import Autoencoder, Diffusion, Training
 from synthcohort.settings import Settings
 
@@ -28,6 +28,7 @@ __all__ = [
     "Evaluation",
     "Export",
     "Fractions",
+    "Gate",
     "Observer",
     "Prepare",
     "Sampling",

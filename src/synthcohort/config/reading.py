@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -88,7 +88,10 @@ def _known(model: Any, path: list[str], item: Mapping[str, Any]) -> list[str]:
     if path[:1] == ["source"]:
         model, path = sources.module(str(item["loc"][1])).Source, path[1:]
     for part in path:
-        model = model.model_fields[part].annotation
+        if hasattr(model, "model_fields"):
+            model = model.model_fields[part].annotation
+        else:  # a mapping of names to models; the part is a name
+            model = get_args(model)[1]
     return sorted(model.model_fields)
 
 

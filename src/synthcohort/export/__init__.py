@@ -7,8 +7,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from synthcohort import config, shards, sources, summary
 from synthcohort.audit.gate import require_passed
+from synthcohort.errors import UserError
 from synthcohort.export import card, checksums, imagefolder, medmnist
 from synthcohort.export.split import assign
 from synthcohort.files import atomic_directory, read_json, write_json
@@ -54,12 +57,18 @@ def export(
 
     Raises:
         UserError: the audit failed or was made of other samples, or the real images are restricted
-            and `export.acknowledge` does not name their terms; nothing is written.
+            and `export.acknowledge` does not name their terms; or nothing is left of the samples.
+            Nothing is written.
     """
     sources.require_acknowledged(system.source, system.export.acknowledge)
     audited = require_passed(audit, samples)
     sampled = shards.describe(samples)
-    split = assign(sampled, system.export.fractions, system.seed)
+    split = assign(sampled, system.export.fractions, system.seed, _dropped(sampled, audited))
+    if not (split != "").any():
+        raise UserError(
+            f"{audit}: every synthetic image is memorised and dropped, so there is nothing to "
+            "export; train for a shorter time or on more patients (diffusion.images)"
+        )
     figures = {
         "figures/samples.png": (grid, "Synthetic images, drawn at random."),
         "figures/embedding.png": (
@@ -81,7 +90,8 @@ def export(
             folder / "results.json",
             {
                 "results": [_public(read_json(path)) for path in results],
-                "audit": {key: audited[key] for key in ("passed", "gates", "measures")},
+                "audit": {key: audited[key] for key in ("passed", "gates", "measures")}
+                | {"dropped": len(audited["dropped"])},
             },
         )
         card.write(
@@ -101,7 +111,19 @@ def export(
         )
         checksums.write(folder)
     journal.result(
-        images=len(split), **{f"images_{part}": int((split == part).sum()) for part in set(split)}
+        images=int((split != "").sum()),
+        **{f"images_{part}": int((split == part).sum()) for part in sorted(set(split) - {""})},
+    )
+
+
+def _dropped(sampled: shards.Samples, audited: dict) -> np.ndarray:
+    """N bools: which samples the audit leaves out of the export."""
+    images = {(image["label"], image["index"]) for image in audited["dropped"]}
+    return np.array(
+        [
+            (sampled.label_names[label], int(index)) in images
+            for label, index in zip(sampled.labels, sampled.index, strict=True)
+        ]
     )
 
 

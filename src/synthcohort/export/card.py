@@ -28,7 +28,7 @@ class Facts:
     system: Config
     samples: shards.Samples
     split: np.ndarray
-    """N texts, "train", "val" or "test"."""
+    """N texts, "train", "val" or "test", "" for a dropped image."""
     parameters: Mapping[str, int]
     """Of the networks "autoencoder" and "diffusion"."""
     results: Sequence[summary.Row]
@@ -55,7 +55,7 @@ def write(path: Path, facts: Facts) -> None:
 
 def _front_matter(facts: Facts) -> str:
     settings = facts.system.export
-    count = len(facts.split)
+    count = np.count_nonzero(facts.split)
     values = {
         "license": settings.licence,
         "pretty_name": settings.title,
@@ -93,7 +93,7 @@ def _what(facts: Facts) -> str:
     return f"""# {facts.system.export.title}
 
 **Every image in this dataset is synthetic**, and no real image is part of it. There are
-{len(facts.split)} {colour} images of {height}×{width} pixels with {bits} bits, drawn from a {kind}
+{np.count_nonzero(facts.split)} {colour} images of {height}×{width} pixels with {bits} bits, drawn from a {kind}
 that was trained on a cohort of real images (system `{facts.system.name}`). The splits are random
 within each label.
 
@@ -164,7 +164,7 @@ def _how_made(facts: Facts) -> str:
     attributes = ", ".join(facts.samples.attribute_names)
     parameters = {name: f"{count:,} parameters" for name, count in facts.parameters.items()}
     lines = {
-        "Real images": f"{facts.audit['gates'][0]['n']['train']} train images (source: "
+        "Real images": f"{facts.audit['measures'][0]['n']['train']} train images (source: "
         f"`{system.source.kind}`); the patients of the other splits took no part in any training",
         "Autoencoder": "no autoencoder: the model works on pixels"
         if _on_pixels(facts)
@@ -202,30 +202,66 @@ test patients): what a perfect synthetic dataset would reach.
 
 
 def _privacy(facts: Facts) -> str:
-    gate = facts.audit["gates"][0]
+    measured = {entry["name"]: entry for entry in facts.audit["measures"]}
+    near, copies = measured["memorised_share"], measured["copies"]
+    low, high = near["interval"]
     percent = {
-        "value": gate["value"],
-        "low": gate["interval"][0],
-        "high": gate["interval"][1],
-        "floor": gate["floor"]["value"],
-        "threshold": gate["threshold"],
-        "quantile": gate["quantile"],
+        "value": near["value"],
+        "low": low,
+        "high": high,
+        "floor": near["floor"]["value"],
+        "quantile": near["quantile"],
     }
     percent = {name: f"{100 * value:.3g} %" for name, value in percent.items()}
     return f"""## Privacy audit
 
-A synthetic image counts as memorised when it lies as near to a train image as the nearest
-{percent["quantile"]} of the real test images do. That holds for **{percent["value"]}** of the
-synthetic images (95 % interval {percent["low"]} to {percent["high"]}). Among real test images, with
-the limit set by other patients, it is {percent["floor"]}; the export was allowed up to
-{percent["threshold"]}. Distance: {facts.audit["distance"]}.
+**Copies in pixels**: {copies["value"]} of {copies["n"]["synthetic"]} synthetic images are more like
+a train image, as it is or shifted by up to two pixels, noised or mirrored, than any real image of
+another person comes near to (among {copies["n"]["test"]} real test images it would be
+{copies["floor"]["value"]}).
 
-What this audit cannot show: that no single image repeats a patient; copies that are shifted,
-mirrored, or repeat only a part of an image; and whether somebody who holds an image can find out
-that it was used for training (membership inference). It is no proof of anonymity in the sense of
-any law.
+**Memorised**: a synthetic image counts as memorised when it lies as near to a train image as the
+nearest {percent["quantile"]} of the real test images do. That holds for **{percent["value"]}** of
+the synthetic images (95 % interval {percent["low"]} to {percent["high"]}). Among real test images,
+with the limit set by other patients, it is {percent["floor"]}. Distance: {facts.audit["distance"]}.
+
+The export depended on these gates:
+
+{_gates(facts)}
+{_dropped(facts)}What this audit cannot show: that no image repeats a patient in another way (a part of an image, a
+turned, scaled or recoloured one); that nobody who holds the model or a patient's image can find out
+that it was used for training, where the plain attack measured here fails; and that nobody can be
+recognised by what they know of a person. It is no proof of anonymity in the sense of any law.
 
 {_figure(facts, "distances.png")}"""
+
+
+def _gates(facts: Facts) -> str:
+    lines = ["| Gate | Compared | Allowed | Outcome |", "|---|---:|---:|---|"]
+    for gate in facts.audit["gates"]:
+        compared = "not measured" if gate["judged"] is None else f"{gate['judged']:.4g}"
+        bound = {"low": ", lower bound", "high": ", upper bound"}.get(gate["of"], "")
+        allowed = f"{gate['rule'].replace('_', ' ')} {gate['threshold']:.4g}"
+        outcome = "passed" if gate["passed"] else "**failed, overridden**"
+        lines.append(f"| `{gate['name']}`{bound} | {compared} | {allowed} | {outcome} |")
+    overridden = [
+        f"- **`{gate['name']}` failed and was overridden** by the dataset's maker, who gave this "
+        f"reason: {' '.join(gate['override'].split())}"
+        for gate in facts.audit["gates"]
+        if "override" in gate
+    ]
+    return "\n".join([*lines, *(["", *overridden] if overridden else []), ""])
+
+
+def _dropped(facts: Facts) -> str:
+    count = len(facts.audit["dropped"])
+    if not count:
+        return ""
+    return (
+        f"**{count} of the {len(facts.split)} images drawn were left out** because they were found "
+        "as copies\nor as memorised; the figures above and the other metrics are of all images "
+        "drawn.\n\n"
+    )
 
 
 def _use() -> str:

@@ -25,7 +25,8 @@ FOLDERS = {"train": "train", "val": "validation", "test": "test"}
 def write(
     folder: Path, samples: Sequence[Path], sampled: shards.Samples, split: np.ndarray
 ) -> None:
-    """Write the images of the shards `samples` into `folder`, by `split` (N texts, see `assign`).
+    """Write the images of the shards `samples` into `folder`, by `split` (N texts, see `assign`);
+    dropped ones are not written.
 
     Grey images become 8-bit or 16-bit PNG, RGB ones 8-bit. A split without images gets no folder.
 
@@ -43,7 +44,7 @@ def write(
         f"{folders[label]}/{index:06d}.png".lstrip("/")
         for label, index in zip(sampled.labels, sampled.index, strict=True)
     ]
-    for part in np.unique(split):
+    for part in np.unique(split[split != ""]):
         rows = np.flatnonzero(split == part)
         for label in np.unique(sampled.labels[rows]):
             (folder / FOLDERS[part] / folders[label]).mkdir(parents=True)
@@ -52,7 +53,8 @@ def write(
     with progress("PNG files", len(names)) as bar:
         for images in shards.pixels(samples):
             for image in images:
-                _write_png(folder / FOLDERS[split[row]] / names[row], image)
+                if split[row]:
+                    _write_png(folder / FOLDERS[split[row]] / names[row], image)
                 row += 1
             bar.update(len(images))
 

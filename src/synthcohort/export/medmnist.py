@@ -30,7 +30,7 @@ def write(path: Path, samples: Sequence[Path], sampled: shards.Samples, split: n
     labels = labels.astype(np.uint8 if small else np.int64)
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
-        progress("MedMNIST file", len(split)) as bar,
+        progress("MedMNIST file", int((split != "").sum())) as bar,
     ):
         for part in SPLITS:
             chosen = split == part

@@ -7,16 +7,20 @@ from synthcohort.seeds import derive
 from synthcohort.shards import Samples
 
 
-def assign(sampled: Samples, fractions: Fractions, seed: int) -> np.ndarray:
-    """N texts, "train", "val" or "test": every label is shared out by `fractions`.
+def assign(
+    sampled: Samples, fractions: Fractions, seed: int, dropped: np.ndarray | None = None
+) -> np.ndarray:
+    """N texts, "train", "val" or "test", or "" for the `dropped` samples (N bools): the others of
+    every label are shared out by `fractions`.
 
     The places go by largest remainders. An image's split depends on the seed and on how many
     images of its label there are, not on the shards.
     """
     shares = np.array([fractions.train, fractions.val, fractions.test])
-    split = np.empty(len(sampled.labels), dtype="<U5")
+    split = np.zeros(len(sampled.labels), dtype="<U5")
+    kept = np.ones(len(split), dtype=bool) if dropped is None else ~dropped
     for number, name in enumerate(sampled.label_names):
-        rows = np.flatnonzero(sampled.labels == number)
+        rows = np.flatnonzero((sampled.labels == number) & kept)
         rows = rows[np.argsort(sampled.index[rows])]
         exact = shares * len(rows)
         counts = np.floor(exact + 1e-9).astype(int)

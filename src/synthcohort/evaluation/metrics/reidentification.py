@@ -1,0 +1,124 @@
+"""Re-identification: could a synthetic image be taken for a scan of a train patient?
+
+The yardstick is the patient's own second scan. A synthetic image **links** to a train patient if it
+lies nearer to one of the patient's images than any image of the patient's other sessions does:
+whoever matches scans to people would then take it for that person before a real scan of theirs. The
+value is the share of synthetic images that link to the nearest train image of a patient with
+several sessions; the floor, the same share of real test images, all of other people.
+
+How much that says depends on how well patients can be told in this space at all, which "rank_one"
+in the details gives: how often the image nearest to a real one, among all other sessions in train,
+is of the same patient. Distances are between the autoencoder's latents, as in the audit. Not
+measured is recognition by features made for it, such as a face or a fingerprint of the folds.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from synthcohort import shards
+from synthcohort.audit.neighbours import nearest
+from synthcohort.audit.space import Space
+from synthcohort.config import Evaluation
+from synthcohort.device import Hardware
+from synthcohort.evaluation.figures import draw_against_floor
+from synthcohort.evaluation.figures_privacy import draw_note
+from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.resampling import bootstrap_weights, percentile_interval
+from synthcohort.seeds import derive
+
+EXTRACTOR = None
+MODELS = ("autoencoder", "latents")
+NOTE = (
+    "no train patient has images of several sessions (the manifest's column session), so there is "
+    "no second scan to compare with"
+)
+
+
+def measure(
+    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
+) -> dict:
+    """All images take part, not only the sets; without patients with several sessions the value is
+    None, with a note."""
+    cohort = material.cohort
+    train, test = cohort.of("train"), cohort.of("test")
+    patient, session = cohort.patients[train], _sessions(material)[train]
+    several = np.array([len(set(session[(patient == p) & (session != "")])) > 1 for p in patient])
+    about = {"extractor": "this system's autoencoder", "layer": "mean latents"}
+    if not several.any():
+        draw_note(figure, f"Re-identification does not apply: {NOTE}.")
+        empty = {"value": None, "interval": None, "interval_method": None, "floor": None}
+        return about | empty | {"note": NOTE, "details": {}}
+
+    samples = shards.describe(material.samples)
+    latents = np.load(material.models["latents"] / "mean.npy", mmap_mode="r", allow_pickle=False)
+    with tempfile.TemporaryDirectory(dir=figure.parent, prefix=".reidentification-") as work:
+        space = Space(
+            material.models["autoencoder"], latents, train, samples.dtype, Path(work), hardware
+        )
+        vectors, _ = space.real(train, "train")
+        test_vectors, _ = space.real(test, "test")
+        synthetic = space.synthetic(shards.pixels(material.samples), len(samples.labels))
+        own, first = _second_scans(vectors, patient, session, several)
+        # The images to link to, in both their forms: as they are and decoded once.
+        among = np.flatnonzero(np.concatenate([several, several]))
+        linked = {}
+        for name, queries in (("synthetic", synthetic), ("test", test_vectors[len(test) :])):
+            distance, place = nearest(queries, vectors, hardware, among=among)
+            linked[name] = distance < own[place % len(train)]
+    patients = {"synthetic": np.arange(len(linked["synthetic"])), "test": cohort.patients[test]}
+    result, floor, rank = (
+        _share(values, of, derive(seed, "reidentification", name))
+        for name, values, of in (
+            ("synthetic", linked["synthetic"], patients["synthetic"]),
+            ("test", linked["test"], patients["test"]),
+            ("rank one", first[several], patient[several]),
+        )
+    )
+    what = "Share of images that link to a train patient"
+    draw_against_floor(figure, result, floor, what, len(linked["synthetic"]))
+    people = len(set(patient[several]))
+    return (
+        about
+        | result
+        | {
+            "interval_method": "bootstrap over images (synthetic) and patients (real), percentiles",
+            "floor": floor,
+            "n": {"train": int(several.sum()), "test": len(test), "synthetic": len(samples.labels)},
+            "details": {"rank_one": rank, "patients_with_several_sessions": people},
+        }
+    )
+
+
+def _sessions(material: Material) -> np.ndarray:
+    return np.array([row["session"] for row in material.cohort.rows])
+
+
+def _second_scans(
+    vectors: np.ndarray, patient: np.ndarray, session: np.ndarray, several: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of every train image of a patient with several sessions: the distance to the nearest image of
+    the patient's other sessions, and whether no image of another patient is nearer than that.
+
+    The image is the decoded one (rows n and up of `vectors`), compared with both forms of the
+    others.
+    """
+    n = len(patient)
+    own, first = np.full(n, np.inf), np.zeros(n, dtype=bool)
+    for i in np.flatnonzero(several):
+        difference = vectors - vectors[n + i]
+        distance = np.sqrt(np.mean(difference**2, axis=1, dtype=np.float64))
+        distance = np.minimum(distance[:n], distance[n:])
+        same = patient == patient[i]
+        own[i] = distance[same & (session != session[i])].min()
+        first[i] = own[i] < distance[~same].min(initial=np.inf)
+    return own, first
+
+
+def _share(found: np.ndarray, patients: np.ndarray, seed: int) -> dict:
+    weights = bootstrap_weights(patients, seed)
+    return {
+        "value": float(found.mean()),
+        "interval": percentile_interval(weights @ found / weights.sum(1)),
+    }
