@@ -49,6 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     summary.add_argument("--markdown", action="store_true", help="the table as Markdown")
     summary.set_defaults(run=_summary)
 
+    compare = commands.add_parser("compare", help="write the table over all systems that have run")
+    compare.add_argument("--results", type=Path, default=Path("results"), help="their folder")
+    compare.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    compare.set_defaults(run=_compare)
+
     publish = commands.add_parser("publish", help="bring MLflow up to the journals of a system")
     publish.add_argument("--system", required=True, metavar="JSON", help="the whole configuration")
     publish.add_argument("--journals", type=Path, nargs="+", required=True)
@@ -150,6 +155,12 @@ def _summary(given: argparse.Namespace) -> None:
     from synthcohort.summary import summary
 
     print(summary(given.results, given.markdown))
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from synthcohort.report.comparison import compare
+
+    print(compare(given.results, given.markdown))
 
 
 def _publish(given: argparse.Namespace) -> None:

@@ -168,4 +168,11 @@ STAGES = {
         lists="samples results",
         seed=False,
     ),
+    "report": Stage(
+        "report:report",
+        "write the page that shows a system's results",
+        {"system": config.Config},
+        "results captions out",
+        seed=False,
+    ),
 }

@@ -58,19 +58,24 @@ class Row:
 HEADER = Row("Metric", "Value", "95 % interval", "Floor", "N")
 
 
-def rows(results: Sequence[Path], audit: Path | None = None) -> list[Row]:
-    """The lines of result files (`evaluation/<metric>.json`) and of the audit, as NAMES has them;
-    a metric without a name there comes last."""
-    entries = [read_json(path) for path in results]
+def entries(results: Sequence[Path], audit: Path | None = None) -> list[dict[str, Any]]:
+    """What result files (`evaluation/<metric>.json`) and the audit hold, a dict for each line of
+    the table, in the order of NAMES; a metric without a name there comes last."""
+    read = [read_json(path) for path in results]
     if audit is not None:
         told = read_json(audit)
-        entries += [measure | {"metric": measure["name"]} for measure in told["measures"]]
-    lines = [line for entry in entries for line in (entry, *_more(entry))]
+        read += [measure | {"metric": measure["name"]} for measure in told["measures"]]
+    lines = [line for entry in read for line in (entry, *_more(entry))]
     known = list(NAMES)
     lines.sort(
         key=lambda line: known.index(line["metric"]) if line["metric"] in known else len(known)
     )
-    return [_row(line) for line in lines]
+    return lines
+
+
+def rows(results: Sequence[Path], audit: Path | None = None) -> list[Row]:
+    """The lines of the table, from the same files as `entries`."""
+    return [row(line) for line in entries(results, audit)]
 
 
 def markdown(table: Sequence[Row]) -> str:
@@ -102,6 +107,18 @@ def summary(results: Path, as_markdown: bool = False) -> str:
         UserError: there is no such folder, or nothing has been evaluated in it.
     """
     results = Path(results)
+    table = rows(*evaluated(results))
+    if as_markdown:
+        return markdown(table)
+    return f"{plain(table)}\n{_verdict(results / 'audit.json')}\n{_places(results)}"
+
+
+def evaluated(results: Path) -> tuple[list[Path], Path | None]:
+    """The result files in a system's folder `results/<name>`, and its audit where it has one.
+
+    Raises:
+        UserError: there is no such folder, or nothing has been evaluated in it.
+    """
     files = sorted(results.glob("evaluation/*.json"))
     measured = [path for path in files if "metric" in read_json(path)]
     audit = results / "audit.json"
@@ -110,10 +127,7 @@ def summary(results: Path, as_markdown: bool = False) -> str:
             f"{results}: nothing has been evaluated here; expected results/<name> of a system "
             "that has run, with evaluation/*.json in it"
         )
-    table = rows(measured, audit if audit.exists() else None)
-    if as_markdown:
-        return markdown(table)
-    return f"{plain(table)}\n{_verdict(audit)}\n{_places(results)}"
+    return measured, audit if audit.exists() else None
 
 
 def _more(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -132,7 +146,8 @@ def _more(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _row(entry: Mapping[str, Any]) -> Row:
+def row(entry: Mapping[str, Any]) -> Row:
+    """An entry as a line of the table."""
     floor, n = entry.get("floor") or {}, entry.get("n", {})
     name = NAMES.get(entry["metric"], entry["metric"])
     return Row(
@@ -179,8 +194,10 @@ def _verdict(audit: Path) -> str:
 def _places(results: Path) -> str:
     places = [("Dataset", f"{results / 'export'}/")] if (results / "export").exists() else []
     places += [
-        ("Figures", f"{results}/"),
-        ("Report", "snakemake --report report.html"),
+        ("Report", f"{results / 'report.html'}"),
+        ("All systems", f"{results.parent / 'comparison.html'}"),
+        ("Figures", f"{results / 'figures'}/"),
+        ("All of the run", "snakemake --report report.html"),
         ("Runs in MLflow", "make ui"),
     ]
     return "".join(f"{what + ':':16}{where}\n" for what, where in places)

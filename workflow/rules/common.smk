@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import directory
@@ -21,6 +22,8 @@ RESULTS = f"results/{SYSTEM.name}"
 LOGS = f"logs/{SYSTEM.name}"
 SHARDS = [f"{RESULTS}/samples/shard-{k:05d}.npz" for k in range(plan.shards(SYSTEM.sampling))]
 FETCHES = sources.fetches(SYSTEM.source)
+
+CAPTIONS = Path(workflow.current_basedir).parent / "report"
 
 METRICS = metrics.names()
 RESULT_FILES = expand(f"{RESULTS}/evaluation/{{name}}.json", name=["autoencoder", *METRICS])

@@ -17,10 +17,39 @@ rule summary:
         "synthcohort summary --results {params.results} > {output} 2> {log}"
 
 
+# Not after the export: where the audit fails, this page is what tells why.
+rule report_page:
+    input:
+        audit=rules.audit.output.audit,
+        results=RESULT_FILES,
+        figures=rules.show_samples.output.comparison,
+        samples=SHARDS,
+    output:
+        report(
+            f"{RESULTS}/report.html",
+            category="7 Summary",
+            caption="../report/report.rst",
+        ),
+    log:
+        f"{LOGS}/report_page.log",
+    params:
+        journal=f"{RESULTS}/journal/report.jsonl",
+        system=as_json(SYSTEM),
+        results=subpath(input.audit, parent=True),
+        captions=CAPTIONS,
+    # Before the export, which stops everything where it is refused.
+    priority: 2
+    shell:
+        "synthcohort report --system {params.system:q} --results {params.results}"
+        " --captions {params.captions:q} --out {output}"
+        " --journal {params.journal} 2>&1 | tee {log}"
+
+
 rule publish:
     input:
         export=rules.export.output,
         summary=rules.summary.output,
+        report=rules.report_page.output,
         comparison=rules.show_samples.output.comparison,
         page=rules.observer.output.page,
     output:
@@ -32,4 +61,5 @@ rule publish:
         journals=f"{RESULTS}/journal/*.jsonl",
     shell:
         "synthcohort publish --system {params.system:q} --journals {params.journals}"
-        " --artifacts {input.export}/README.md {input.summary} --out {output} 2>&1 | tee {log}"
+        " --artifacts {input.export}/README.md {input.summary} {input.report}"
+        " --out {output} 2>&1 | tee {log}"

@@ -14,6 +14,7 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -164,16 +165,37 @@ def _number(value: Any) -> float | str:
 
 
 def environment() -> dict[str, Any]:
-    """Python, platform, git revision and the versions of the installed packages."""
+    """Python, platform, hardware, git revision and the versions of the installed packages."""
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "node": platform.node(),
+        **_hardware(),
         "git": _git_revision(),
         "slurm_job": os.environ.get("SLURM_JOB_ID", ""),
         "slurm_restart": os.environ.get("SLURM_RESTART_COUNT", ""),
         "packages": {d.name: d.version for d in distributions()},
     }
+
+
+def _hardware() -> dict[str, str]:
+    """Processor, cores this process may use, and GPUs, as the kernel tells; "" where it doesn't."""
+    cpu = re.search(r"^model name\s*:\s*(.+)$", _told(Path("/proc/cpuinfo")), re.MULTILINE)
+    drivers = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    gpus = [re.search(r"^Model:\s*(.+)$", _told(path), re.MULTILINE) for path in drivers]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "cpu": cpu[1].strip() if cpu else platform.processor(),
+        "cores": str(cores or ""),
+        "gpu": ", ".join(gpu[1].strip() for gpu in gpus if gpu),
+    }
+
+
+def _told(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _git_revision() -> str:

@@ -1,0 +1,173 @@
+"""The report: one page a system, from the files of its run; nothing is measured here.
+
+The page needs no network and nothing beside it: the figures are in it, real images among them, so
+it is for people who may see those, and never part of `export/`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthcohort import __version__, config, sources, summary
+from synthcohort.files import atomic_file, read_json
+from synthcohort.report import comparison, material
+from synthcohort.report.marks import Mark, mark, scale
+from synthcohort.report.material import Figure, figure
+from synthcohort.report.readings import QUESTIONS, reading
+from synthcohort.tracking.attempts import flatten
+from synthcohort.tracking.journal import Journal
+
+if TYPE_CHECKING:
+    import jinja2
+
+# Figures that belong to a place of their own; those of a metric come with it, others last.
+PLACES = {
+    "data": ("cohort",),
+    "montage": ("real-and-synthetic",),
+    "left out": ("samples",),  # the montage has them
+    "training": (
+        "autoencoder-training",
+        "diffusion-training",
+        "reconstructions",
+        "noising",
+        "denoising",
+    ),
+    "privacy": ("nearest-pairs", "distances"),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table of results."""
+
+    row: summary.Row
+    sentence: str
+    note: str
+    mark: Mark
+    scale: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """A group of results."""
+
+    key: str
+    title: str
+    lines: list[Line]
+    figures: list[Figure]
+
+
+def report(
+    system: config.Config, *, results: Path, captions: Path, out: Path, journal: Journal
+) -> None:
+    """Write the page `out` from the files in `results` (results/<name>).
+
+    Every evaluation/*.json has its line and its figure, with the text `captions/<metric>.rst`.
+
+    Raises:
+        UserError: nothing has been evaluated in `results`, or its files do not belong together.
+    """
+    entries = _once(summary.entries(*summary.evaluated(results)))
+    drawn = {
+        path.stem: figure(path, captions, system.name)
+        for path in sorted(results.glob("figures/*.png"))
+    }
+    audit = results / "audit.json"
+    placed = {
+        place: [drawn.pop(name) for name in names if name in drawn]
+        for place, names in PLACES.items()
+    }
+    questions = _questions(entries, drawn, placed.pop("privacy"))
+    page = template("page.html").render(
+        system=system,
+        title=system.export.title,
+        version=__version__,
+        terms=sources.terms(system.source),
+        images=material.images(results),
+        journals=material.journals(results / "journal"),
+        glance=comparison.cells(entries),
+        verdict=comparison.verdict(audit),
+        audit=_audit(read_json(audit)) if audit.exists() else None,
+        questions=questions,
+        placed=placed,
+        settings=flatten(system.model_dump(mode="json")),
+        duration=material.duration,
+    )
+    with atomic_file(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    journal.result(measurements=len(entries), megabytes=round(len(page) / 1e6, 2))
+
+
+def _audit(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The audit with its gates as text: title, value, interval, threshold, floor, note, override
+    (the reason), and whether each has passed."""
+    gates = []
+    for gate in told["gates"]:
+        row, threshold = summary.row(gate | {"metric": gate["name"]}), gate.get("threshold")
+        override = gate.get("override") or ""
+        gates.append(
+            {
+                "title": row.metric,
+                "value": row.value,
+                "interval": row.interval,
+                "threshold": "" if threshold is None else f"{threshold:.4g}",
+                "floor": row.floor,
+                "note": gate.get("note", ""),
+                "override": override.get("reason", "") if isinstance(override, dict) else override,
+                "passed": gate["passed"],
+            }
+        )
+    return {"distance": "", "memorised": [], **told, "gates": gates}
+
+
+def template(name: str) -> "jinja2.Template":
+    """A page of this package; what it is given is escaped."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("synthcohort.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def _once(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Without gates on a metric that has its own line."""
+    return list({entry["metric"]: entry for entry in reversed(entries)}.values())[::-1]
+
+
+def _questions(
+    entries: Sequence[Mapping[str, Any]], drawn: dict[str, Figure], privacy: list[Figure]
+) -> list[Question]:
+    """The results by question, each with its figures; those of `drawn` that belong to none come
+    with the last."""
+    better = {entry["metric"]: entry["better"] for entry in entries if "better" in entry}
+    lines: dict[str, list[Line]] = {key: [] for key in QUESTIONS}
+    figures: dict[str, list[Figure]] = {key: [] for key in QUESTIONS}
+    figures["privacy"] += privacy
+    for entry in entries:
+        name = entry["metric"]
+        of = reading(name)
+        direction = better.get(name) or better.get(name.split(".")[0]) or of.better
+        lines[of.question].append(
+            Line(
+                row=summary.row(entry),
+                sentence=of.sentence,
+                note=entry.get("note") or "",
+                mark=mark(entry, direction),
+                scale=scale(entry),
+            )
+        )
+        # "utility" has the figures utility.png and utility-curve.png.
+        for stem in [stem for stem in drawn if stem == name or stem.startswith(f"{name}-")]:
+            figures[of.question].append(drawn.pop(stem))
+    figures["other"] += drawn.values()
+    return [
+        Question(key, title, lines[key], figures[key])
+        for key, title in QUESTIONS.items()
+        if lines[key] or figures[key]
+    ]

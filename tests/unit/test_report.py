@@ -1,0 +1,216 @@
+"""The report of a system and the comparison of systems, from made-up results."""
+
+import json
+import re
+
+import pytest
+from report_material import NASTY, RESULTS, gate, result, system, write_results
+
+from synthcohort.errors import UserError
+from synthcohort.report import report
+from synthcohort.report.comparison import compare
+from synthcohort.report.marks import mark, scale
+from synthcohort.report.material import caption, duration, journals
+from synthcohort.tracking.journal import Journal
+
+QUIET = Journal(None, "test", {})
+
+
+def made(folder, captions) -> str:
+    """The page of the results in `folder`."""
+    out = folder / "report.html"
+    report(system(), results=folder, captions=captions, out=out, journal=QUIET)
+    return out.read_text(encoding="utf-8")
+
+
+def words(page: str) -> str:
+    """What a reader of the page sees, without what is between tags."""
+    body = page[page.index("</style>") :]
+    return " ".join(re.sub(r"<[^>]+>", " ", body).split())
+
+
+def section(page: str, key: str) -> str:
+    """The words of a section of the page."""
+    return words("</style>" + re.search(rf'<section id="{key}">.*?</section>', page, re.S)[0])
+
+
+@pytest.fixture(scope="module")
+def captions(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("captions")
+    told = 'Of **{{ snakemake.config["name"] }}**, *by*\n`x < y`.\n\nSecond & last.\n'
+    (folder / "fid.rst").write_text(told)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, captions):
+    gates = (gate("memorised_share", 0.02, True), gate("copies", 0.2, False))
+    return made(write_results(tmp_path_factory.mktemp("results") / "tiny", gates), captions)
+
+
+def test_results_stand_under_their_question_with_a_verdict(page):
+    fidelity = section(page, "fidelity")
+    assert re.search(
+        r"FID Distance .*? 95 \[86, 105\] 45 \[42, 49\] ○ short of the floor", fidelity
+    )
+    assert re.search(r"KID .*? 0.001 \[-0.002, 0.003\] .*?● at the floor", fidelity)
+    assert "◆ beyond the floor" in fidelity  # precision
+    assert "○ short of the floor" in section(page, "utility")
+    assert "● at the floor" in section(page, "privacy")
+    assert "0.97" in section(page, "real_or_synthetic")
+    assert "N: train 40, test 40, synthetic 40" in fidelity
+
+
+def test_a_metric_that_nobody_knows_has_its_line_in_the_last_group(page):
+    assert "never_heard_of" in section(page, "other") and "12.5" in section(page, "other")
+
+
+def test_a_metric_that_does_not_apply_says_why(page):
+    told = section(page, "conditioning")
+    assert "All &lt;i&gt;labels&lt;/i&gt; are the same." in told and "not measured" in told
+
+
+def test_figures_are_inside_with_their_captions(page):
+    sources = re.findall(r'<img src="([^"]+)"', page)
+    assert len(sources) == 3
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    fidelity = re.search(r'<section id="fidelity">.*?</section>', page, re.S)[0]
+    assert "<strong>tiny</strong>, <em>by</em> <code>x &lt; y</code>." in fidelity
+    assert 'id="figure-utility-curve"' in page and 'id="figure-real-and-synthetic"' in page
+
+
+def test_nothing_is_loaded_and_what_users_write_is_no_markup(page):
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
+    assert "url(" not in page and "<script" not in page and "<i>labels" not in page
+    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in page
+    assert "i&lt;7&gt;" in page
+
+
+def test_it_says_first_that_it_shows_real_images(page):
+    top = words(page)
+    assert top.index("This page shows real images") < top.index("FID")
+    assert "never part of export/" in top
+
+
+def test_a_failed_gate_is_told_with_the_ways_forward(page):
+    assert "The audit FAILED, so nothing is exported" in words(page)
+    audit = section(page, "audit")
+    assert re.search(r"copies 0\.2 \[0\.2, 0\.21\] 0\.05 .*?○ failed", audit)
+    assert "● passed" in audit and "Ways forward" in audit and "train image i&lt;7&gt;" in audit
+
+
+@pytest.mark.parametrize("override", ["agreed by <b>the board</b>", {"reason": "agreed by the"}])
+def test_an_override_is_told_with_its_reason(tmp_path, captions, override):
+    folder = write_results(tmp_path / "tiny", (gate("copies", 0.2, False, override=override),))
+    page = made(folder, captions)
+    assert "the export was allowed by a recorded decision" in words(page)
+    assert "Overridden: agreed by" in section(page, "audit") and "<b>the board" not in page
+
+
+def test_without_an_audit_and_without_captions(tmp_path):
+    page = made(write_results(tmp_path / "tiny"), tmp_path)
+    assert words(page).count("The audit has not run.") == 2
+
+
+def test_images_are_counted_by_label_and_split(page):
+    told = section(page, "made")
+    # Patients 0 to 5 are test, 6 and 7 train, of four images each; labels alternate.
+    assert re.search(r"&#34; 4 \(1\) 0 \(0\) 12 \(3\) 20 b 4 \(1\) 0 \(0\) 12 \(3\) 20 All", told)
+    assert "All 8 (2) 0 (0) 24 (6) 40" in told
+    assert "2 nearly identical pairs" in told
+
+
+def test_how_it_was_made_comes_from_the_journals(page):
+    told = section(page, "how")
+    assert "Parameters, autoencoder 123,456" in told
+    assert re.search(r"sample 2 shards \d{4}-\d\d-\d\d", told)
+    assert "Python 3." in told and "numpy" in told and "autoencoder.latent_channels 2" in told
+
+
+def test_the_time_between_a_kill_and_the_resume_does_not_count(tmp_path):
+    environment = {"python": "3.12.1", "packages": {}, "git": "abc"}
+    start = {"event": "start", "stage": "diffusion", "settings": {}, "inputs": {}, "digest": "d"}
+    events = [
+        start | {"time": 0.0, "environment": environment},
+        {"event": "metric", "time": 60.0, "images": 1, "values": {}},
+        start | {"time": 1000.0, "environment": environment},
+        {"event": "end", "time": 1030.0, "status": "finished", "error": ""},
+    ]
+    lines = "".join(json.dumps(event) + "\n" for event in events)
+    (tmp_path / "diffusion.jsonl").write_text(lines)
+    told = journals(tmp_path)
+    assert told.work == "1 min 30 s" and told.wall == "17 min 10 s"
+    assert told.stages[0].note == "resumed 1×" and told.about == {"git": "abc", "python": "3.12.1"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(4.24, "4.2 s"), (59.97, "1 min 00 s"), (7500, "2 h 05 min")]
+)
+def test_times_are_for_people(seconds, told):
+    assert duration(seconds) == told
+
+
+def test_a_difference_measured_as_such_decides_the_verdict():
+    entry = result("fid", 5.0, (4, 6), floor={"value": 3.5, "interval": [3, 4.5]})
+    assert mark(entry, "lower").words == "at the floor"
+    entry["details"] = {"above_floor": {"value": 1.5, "interval": [0.5, 2.5]}}
+    assert mark(entry, "lower").words == "short of the floor"
+    assert mark(entry, "higher").words == "beyond the floor"
+    assert mark(entry, "near").words == "off the floor"
+
+
+def test_an_expected_value_takes_the_place_of_a_floor():
+    entry = result("nearer", 0.47, (0.43, 0.51), expected=0.5)
+    assert mark(entry, "near").words == "as expected"
+    assert mark(entry | {"interval": (0.4, 0.45)}, "near").words == "not as expected"
+
+
+def test_no_verdict_and_no_drawing_without_an_interval():
+    entry = result("fid", 5.0, None, floor={"value": 3.5})
+    assert mark(entry, "lower").words == "" and scale(entry) == ""
+
+
+def test_a_caption_that_is_not_there(tmp_path):
+    assert caption(tmp_path / "absent.rst", "tiny") == ""
+
+
+def test_nothing_evaluated_is_told(tmp_path, captions):
+    with pytest.raises(UserError, match="nothing has been evaluated"):
+        made(tmp_path, captions)
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("several")
+    write_results(folder / "good", (gate("memorised_share", 0.02, True),))
+    write_results(folder / "bad<", (gate("memorised_share", 0.2, False),))
+    (folder / "mlruns").mkdir()
+    return folder
+
+
+def test_systems_are_compared_in_markdown(several):
+    lines = compare(several, as_markdown=True).splitlines()
+    assert len(lines) == 2 + 2 and len({line.count(" | ") for line in lines}) == 1
+    good = next(line for line in lines if line.startswith("| good"))
+    # FID 95 over 45, no classifier distance, KID, recall, utility 0.6 over 0.8.
+    assert "| 2.11 (95 / 45) | – (not measured) | 0.001 (floor 0) |" in good
+    assert "| 0.75 (0.6 / 0.8) | 0.97 (floor 0.5) | 0.02 (floor 0.01) | 0.52 (floor 0.5) |" in good
+    assert good.endswith("| passed |") and "| FAILED |" in "".join(lines)
+
+
+def test_systems_are_compared_in_a_page(several):
+    page = (several / "comparison.html").read_text() if compare(several) else ""
+    assert 'href="good/report.html"' in page and 'href="bad%3C/report.html"' in page
+    assert "bad&lt;" in page and "2.11 95 / 45 ○ short of the floor" in words(page)
+
+
+def test_no_system_to_compare_is_told(tmp_path):
+    with pytest.raises(UserError, match="no system has been evaluated"):
+        compare(tmp_path)
+
+
+def test_every_made_up_metric_is_in_the_page(page):
+    told = words(page)
+    assert all(f"{entry['value']:.4g}" in told for entry in RESULTS if entry["value"] is not None)
+    assert NASTY not in page    found = r"FID Distance .*? 95 \[86, 105\] 45 \[42, 49\] ○ short of the floor"
+    assert re.search(found, fidelity)
