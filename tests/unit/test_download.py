@@ -168,3 +168,12 @@ def test_a_cache_that_cannot_be_written_is_told(server, tmp_path):
     (tmp_path / "cache").write_text("not a folder")
     with pytest.raises(UserError, match="XDG_CACHE_HOME"):
         fetch(server, tmp_path / "a.npz")
+
+
+def test_a_cache_that_is_there_but_takes_no_file_is_told(server, tmp_path):
+    """Under /proc not even root, for whom no mode forbids anything, can write a file."""
+    (tmp_path / "cache/synthcohort").mkdir(parents=True)
+    (tmp_path / "cache/synthcohort/downloads").symlink_to("/proc")
+    with pytest.raises(UserError, match=r"downloads cannot be kept there.*XDG_CACHE_HOME"):
+        fetch(server, tmp_path / "a.npz")
+    assert server.asked == []

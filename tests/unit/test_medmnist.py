@@ -147,6 +147,7 @@ def test_an_absent_file_is_told(tmp_path):
         ({"path": "own.npz", "root": "."}, "root is where the file of a flag lies"),
         ({"flag": "chestmnist", "labels": ["a"]}, "give labels with path only"),
         ({"path": "own.npz", "labels": ["a", "a"]}, "labels has a name twice"),
+        ({"flag": "chestmnist", "licence": "CC0"}, "give licence and gated with path only"),
         ({"flag": "organmnist3d"}, "organmnist3d holds volumes"),
         ({"flag": "chestmnist", "size": 32}, "Input should be 28, 64, 128 or 224"),
     ],
@@ -161,6 +162,16 @@ def test_an_unknown_flag_is_told_with_the_nearest(tmp_path):
         medmnist.fetch(medmnist.Source(flag="chestmist"), tmp_path, 0)
     with pytest.raises(UserError, match="there are pathmnist, chestmnist"):
         medmnist.fetch(medmnist.Source(flag="faces"), tmp_path, 0)
+
+
+def test_the_terms_are_those_of_the_chosen_set_or_declared_of_an_own_file():
+    assert sources.terms(medmnist.Source(flag="dermamnist")).name == "CC BY-NC 4.0"
+    chest = sources.terms(medmnist.Source(flag="chestmnist", size=64))
+    assert chest.name == "CC BY 4.0" and "ChestMNIST" in chest.source
+    own = {"path": "own.npz"}
+    assert sources.terms(medmnist.Source(**own)).name == "unknown"
+    bound = sources.terms(medmnist.Source(**own, licence="Our agreement", gated=True))
+    assert bound.name == "Our agreement" and bound.gated
 
 
 def test_a_set_is_fetched_at_its_size_unless_its_folder_is_given(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -43,6 +44,10 @@ def download(url: str, path: Path, *, checksum: str, otherwise: str) -> None:
     folder = folder / "synthcohort" / "downloads"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Whether a folder can be written, only writing tells: root may write where the mode says
+        # no, and nobody may on a file system that is mounted for reading.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise UserError(
             f"{folder}: downloads cannot be kept there: {error.strerror}; name another folder: "

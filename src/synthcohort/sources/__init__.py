@@ -4,8 +4,8 @@ A source module has
 
 - `Source`: its settings, a `synthcohort.settings.Settings` with `kind: Literal["<name>"]`;
 - `read(settings, root)`: yields one `Image` at a time, in an order that is always the same;
-- `TERMS`: under which terms its images come; where the images are the user's own, `Source` is a
-  `Declared` instead, and the user says it;
+- `TERMS`: under which terms its images come, or `terms(settings)` where the settings decide; where
+  the images are the user's own, `Source` is a `Declared` instead, and the user says it;
 - optionally `fetch(settings, root, seed)`: writes the raw cohort into the empty folder `root` (a
   download or a simulation). Without it, or where the settings name a place of the user's own
   (`settings.root` or `settings.path`), the cohort is there, and `read` gets no root.
@@ -71,6 +71,12 @@ def fetches(settings: Settings) -> bool:
 
 def terms(settings: Settings) -> Terms:
     """The terms of a configured source; unknown ones where it states none."""
+    of = module(settings.kind)
+    return of.terms(settings) if hasattr(of, "terms") else stated(settings)
+
+
+def stated(settings: Settings) -> Terms:
+    """The terms in `TERMS` or, of a `Declared` source, those that the user has declared."""
     source = f"images of the source `{settings.kind}`"
     unknown = Terms("unknown", source, "Nothing is known of the terms of the real images.")
     if not isinstance(settings, Declared):

@@ -1,6 +1,8 @@
 """MedMNIST (Yang 2023): any of its 2-D sets, or a user's own npz in the same layout."""
 
 import difflib
+import importlib.util
+import runpy
 import sys
 import zipfile
 import zlib
@@ -17,8 +19,7 @@ from synthcohort.cohort import SPLITS, Image
 from synthcohort.cohort.download import download
 from synthcohort.errors import UserError
 from synthcohort.progress import progress
-from synthcohort.settings import Settings
-from synthcohort.sources import Terms
+from synthcohort.sources import Declared, Terms, stated
 
 _LAYOUT = (
     "expected MedMNIST's layout: {train,val,test}_images of N×H×W or N×H×W×3, uint8 or uint16, and "
@@ -30,14 +31,7 @@ _HEADERS = {
 }
 
 
-TERMS = Terms(
-    "of the set",
-    "MedMNIST (Yang 2023), or an npz of one's own in its layout",
-    "Each set of MedMNIST has a licence of its own, CC BY 4.0 or CC BY-NC 4.0.",
-)
-
-
-class Source(Settings):
+class Source(Declared):
     kind: Literal["medmnist"] = "medmnist"
     flag: str = ""
     """Which set, as the package medmnist calls it: pathmnist, chestmnist, pneumoniamnist, …"""
@@ -63,6 +57,8 @@ class Source(Settings):
             raise ValueError("root is where the file of a flag lies; with path leave it out")
         if self.flag and self.labels:
             raise ValueError("the labels of a flag have their names; give labels with path only")
+        if self.flag and (self.licence or self.gated):
+            raise ValueError("a flag has its licence; give licence and gated with path only")
         if self.flag.endswith("3d"):
             raise ValueError(f"{self.flag} holds volumes; the 2-D sets alone can be read")
         if len(set(self.labels)) < len(self.labels):
@@ -82,6 +78,18 @@ class _Part:
     """N×K integers."""
     patients: list[str]
     """N, or none."""
+
+
+def terms(settings: Source) -> Terms:
+    """The licence of the chosen set, or what the user has declared of an npz of their own.
+
+    Raises:
+        UserError: an unknown flag.
+    """
+    if settings.path:
+        return stated(settings)
+    info = _info(settings.flag)
+    return Terms(info["license"], f"{info['python_class']}, a set of MedMNIST (Yang 2023)")
 
 
 def fetch(settings: Source, root: Path, seed: int) -> None:
@@ -135,16 +143,17 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
 
 def _info(flag: str) -> Mapping[str, Any]:
     """What the package medmnist knows of a set: addresses, md5, names of the labels, licence."""
-    from medmnist.info import INFO  # imports torch
-
-    sets = [name for name in INFO if not name.endswith("3d")]
+    # Run alone: the package around it imports torch, and this is asked with every configuration.
+    package = Path(importlib.util.find_spec("medmnist").origin)
+    known = runpy.run_path(str(package.with_name("info.py")))["INFO"]
+    sets = [name for name in known if not name.endswith("3d")]
     if flag not in sets:
         close = difflib.get_close_matches(flag, sets)
         raise UserError(
             f"source.flag: MedMNIST has no 2-D set {flag!r}; "
             + (f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(sets)}")
         )
-    return INFO[flag]
+    return known[flag]
 
 
 def _file_name(settings: Source) -> str:
