@@ -3,6 +3,7 @@
 A metric module has
 
 - `EXTRACTOR`: whose features it measures in (a name in `extractors.names()`), or None;
+- `JOB`, where it shares a job with others though it has no extractor: that job's name;
 - `MODELS`, where it needs them: folders of the run, of "classifier", "autoencoder", "diffusion" and
   "latents", that come in `material.models`;
 - `measure(settings, *, seed, material, figure, hardware)`: draws `figure` and returns the result's
@@ -14,7 +15,7 @@ A metric module has
   that depends on the cohort. A metric that this cohort gives nothing to measure returns
   `not_applicable(figure, note)`.
 
-Metrics with the same extractor are measured in one job, those without one each in a job of its own.
+Metrics with the same extractor are measured in one job, others each in a job of its own.
 """
 
 import importlib
@@ -34,10 +35,12 @@ def module(name: str) -> ModuleType:
 
 
 def jobs() -> dict[str, list[str]]:
-    """The metrics of each job, by the name of their extractor or, without one, their own."""
+    """The metrics of each job, by the name of their extractor or, without one, of their `JOB` or
+    their own."""
     found: dict[str, list[str]] = {}
     for name in names():
-        found.setdefault(module(name).EXTRACTOR or name, []).append(name)
+        metric = module(name)
+        found.setdefault(metric.EXTRACTOR or getattr(metric, "JOB", name), []).append(name)
     return found
 
 

@@ -19,6 +19,7 @@ from synthcohort.evaluation.resampling import CONFIDENCE
 from synthcohort.evaluation.sets import Set
 
 EXTRACTOR = None
+JOB = "images"
 QUANTILE = 0.01
 SHOWN = 8
 

@@ -17,6 +17,7 @@ from synthcohort.evaluation.similarity import ms_ssim, scales
 from synthcohort.seeds import derive
 
 EXTRACTOR = None
+JOB = "images"
 PAIRS = 500
 SHOWN = 8
 

@@ -29,6 +29,7 @@ from synthcohort.evaluation.resampling import bootstrap_weights, percentile_inte
 from synthcohort.seeds import derive
 
 EXTRACTOR = None
+JOB = "images"
 MODELS = ("autoencoder", "latents")
 NOTE = (
     "no train patient has images of several sessions (the manifest's column session), so there is "
