@@ -212,5 +212,4 @@ def test_no_system_to_compare_is_told(tmp_path):
 def test_every_made_up_metric_is_in_the_page(page):
     told = words(page)
     assert all(f"{entry['value']:.4g}" in told for entry in RESULTS if entry["value"] is not None)
-    assert NASTY not in page    found = r"FID Distance .*? 95 \[86, 105\] 45 \[42, 49\] ○ short of the floor"
-    assert re.search(found, fidelity)
+    assert NASTY not in page
