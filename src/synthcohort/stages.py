@@ -138,8 +138,8 @@ STAGES = {
         "CSV. Then: synthcohort observer-study --page results/<name>/observer --answers READER.csv "
         "... --out results/<name>/evaluation/observer.json --figure "
         "results/<name>/figures/observer.png --journal "
-        "results/<name>/journal/observer-study.jsonl. To bring the study into the summary and "
-        "MLflow: snakemake --cores 1 --configfile FILE --forcerun summary",
+        "results/<name>/journal/observer-study.jsonl. To bring the study into the report and "
+        "MLflow: snakemake --cores 1 --configfile FILE --forcerun summary report_page",
         paths="page out figure",
         lists="answers",
         seed=False,

@@ -29,6 +29,7 @@ def test_every_contract_is_there(finished):
         "audit.json",
         "export/README.md",
         "summary.txt",
+        "report.html",
     ):
         assert (finished / RESULTS / name).is_file(), name
 

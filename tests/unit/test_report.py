@@ -54,7 +54,8 @@ def test_results_stand_under_their_question_with_a_verdict(page):
         r"FID Distance .*? 95 \[86, 105\] 45 \[42, 49\] ○ short of the floor", fidelity
     )
     assert re.search(r"KID .*? 0.001 \[-0.002, 0.003\] .*?● at the floor", fidelity)
-    assert "◆ beyond the floor" in fidelity  # precision
+    assert re.search(r"Precision .*? 0.9 .*?◆ beyond the floor", fidelity)
+    assert re.search(r"Recall .*? 0.2 \[0.15, 0.25\]", section(page, "diversity"))
     assert "○ short of the floor" in section(page, "utility")
     assert "● at the floor" in section(page, "privacy")
     assert "0.97" in section(page, "real_or_synthetic")
@@ -67,7 +68,7 @@ def test_a_metric_that_nobody_knows_has_its_line_in_the_last_group(page):
 
 def test_a_metric_that_does_not_apply_says_why(page):
     told = section(page, "conditioning")
-    assert "All &lt;i&gt;labels&lt;/i&gt; are the same." in told and "not measured" in told
+    assert "All &lt;i&gt;labels&lt;/i&gt; are the same." in told and "not applicable" in told
 
 
 def test_figures_are_inside_with_their_captions(page):
@@ -95,16 +96,27 @@ def test_it_says_first_that_it_shows_real_images(page):
 def test_a_failed_gate_is_told_with_the_ways_forward(page):
     assert "The audit FAILED, so nothing is exported" in words(page)
     audit = section(page, "audit")
-    assert re.search(r"copies 0\.2 \[0\.2, 0\.21\] 0\.05 .*?○ failed", audit)
-    assert "● passed" in audit and "Ways forward" in audit and "train image i&lt;7&gt;" in audit
+    found = r"Copies of train images in pixels 0\.2 \[0\.2, 0\.21\] at most 0\.05 .*?○ failed"
+    assert (
+        re.search(found, audit) and "train image i&lt;7&gt;, mirrored, correlation 0.9900" in audit
+    )
+    assert "● passed" in audit and "Ways forward" in audit
+    assert "train image i&lt;7&gt;, distance 0.125" in audit
+    assert "Left out of the export as memorised: 1 images" in audit
 
 
-@pytest.mark.parametrize("override", ["agreed by <b>the board</b>", {"reason": "agreed by the"}])
-def test_an_override_is_told_with_its_reason(tmp_path, captions, override):
-    folder = write_results(tmp_path / "tiny", (gate("copies", 0.2, False, override=override),))
-    page = made(folder, captions)
+def test_an_override_is_told_with_its_reason(tmp_path, captions):
+    overridden = gate("copies", 0.2, False, override="agreed by <b>the board</b>")
+    page = made(write_results(tmp_path / "tiny", (overridden,)), captions)
     assert "the export was allowed by a recorded decision" in words(page)
-    assert "Overridden: agreed by" in section(page, "audit") and "<b>the board" not in page
+    audit = section(page, "audit")
+    assert "Overridden: agreed by &lt;b&gt;the board" in audit and "Ways forward" not in audit
+
+
+def test_a_gate_that_failed_beside_an_overridden_one_stops_the_export(tmp_path, captions):
+    gates = (gate("copies", 0.2, False, override="agreed"), gate("fid", 9, False, rule="at_least"))
+    page = made(write_results(tmp_path / "tiny", gates), captions)
+    assert "The audit FAILED" in words(page) and "at least 0.05" in section(page, "audit")
 
 
 def test_without_an_audit_and_without_captions(tmp_path):
@@ -193,7 +205,7 @@ def test_systems_are_compared_in_markdown(several):
     assert len(lines) == 2 + 2 and len({line.count(" | ") for line in lines}) == 1
     good = next(line for line in lines if line.startswith("| good"))
     # FID 95 over 45, no classifier distance, KID, recall, utility 0.6 over 0.8.
-    assert "| 2.11 (95 / 45) | – (not measured) | 0.001 (floor 0) |" in good
+    assert "| 2.11 (95 / 45) | – (not measured) | 0.001 (floor 0) | 0.2 |" in good
     assert "| 0.75 (0.6 / 0.8) | 0.97 (floor 0.5) | 0.02 (floor 0.01) | 0.52 (floor 0.5) |" in good
     assert good.endswith("| passed |") and "| FAILED |" in "".join(lines)
 
@@ -212,5 +224,4 @@ def test_no_system_to_compare_is_told(tmp_path):
 def test_every_made_up_metric_is_in_the_page(page):
     told = words(page)
     assert all(f"{entry['value']:.4g}" in told for entry in RESULTS if entry["value"] is not None)
-    assert NASTY not in page    found = r"FID Distance .*? 95 \[86, 105\] 45 \[42, 49\] ○ short of the floor"
-    assert re.search(found, fidelity)
+    assert NASTY not in page

@@ -68,7 +68,7 @@ def report(
     Raises:
         UserError: nothing has been evaluated in `results`, or its files do not belong together.
     """
-    entries = _once(summary.entries(*summary.evaluated(results)))
+    entries = summary.entries(*summary.evaluated(results))
     drawn = {
         path.stem: figure(path, captions, system.name)
         for path in sorted(results.glob("figures/*.png"))
@@ -104,21 +104,22 @@ def _audit(told: Mapping[str, Any]) -> dict[str, Any]:
     (the reason), and whether each has passed."""
     gates = []
     for gate in told["gates"]:
-        row, threshold = summary.row(gate | {"metric": gate["name"]}), gate.get("threshold")
-        override = gate.get("override") or ""
+        row = summary.row(gate | {"metric": gate["name"]})
+        rule = "at least" if gate.get("rule") == "at_least" else "at most"
+        bound = {"low": "lower bound ", "high": "upper bound "}.get(gate.get("of"), "")
         gates.append(
             {
                 "title": row.metric,
                 "value": row.value,
                 "interval": row.interval,
-                "threshold": "" if threshold is None else f"{threshold:.4g}",
+                "threshold": f"{bound}{rule} {gate['threshold']:.4g}",
                 "floor": row.floor,
                 "note": gate.get("note", ""),
-                "override": override.get("reason", "") if isinstance(override, dict) else override,
+                "override": gate.get("override", ""),
                 "passed": gate["passed"],
             }
         )
-    return {"distance": "", "memorised": [], **told, "gates": gates}
+    return {"distance": "", "memorised": [], "copies": [], "dropped": [], **told, "gates": gates}
 
 
 def template(name: str) -> "jinja2.Template":
@@ -133,11 +134,6 @@ def template(name: str) -> "jinja2.Template":
         lstrip_blocks=True,
     )
     return environment.get_template(name)
-
-
-def _once(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Without gates on a metric that has its own line."""
-    return list({entry["metric"]: entry for entry in reversed(entries)}.values())[::-1]
 
 
 def _questions(

@@ -8,7 +8,7 @@ from typing import Any
 from synthcohort import summary
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, read_json
-from synthcohort.report.marks import Mark, mark
+from synthcohort.report.marks import OPEN, Mark, mark
 from synthcohort.report.readings import reading
 
 
@@ -85,18 +85,18 @@ def compare(results: Path, as_markdown: bool = False) -> str:
 
 def cells(entries: Sequence[Mapping[str, Any]]) -> list[Cell]:
     """The figures of one system; empty ones where a metric has not been measured."""
-    by_metric = {entry["metric"]: entry for entry in reversed(entries)}
+    by_metric = {entry["metric"]: entry for entry in entries}
     return [_cell(column, by_metric.get(column.metric)) for column in COLUMNS]
 
 
 def verdict(audit: Path) -> str:
-    """What the audit of a system ended with, in a word or two."""
+    """What the audit of a system ended with: "not run", "passed", "overridden" or "FAILED"."""
     if not audit.exists():
         return "not run"
-    told = read_json(audit)
-    if any(gate.get("override") for gate in told["gates"]):
-        return "overridden"
-    return "passed" if told["passed"] else "FAILED"
+    failed = [gate for gate in read_json(audit)["gates"] if not gate["passed"]]
+    if not failed:
+        return "passed"
+    return "overridden" if all("override" in gate for gate in failed) else "FAILED"
 
 
 def _system(folder: Path) -> System:
@@ -106,7 +106,7 @@ def _system(folder: Path) -> System:
 
 def _cell(column: Column, entry: Mapping[str, Any] | None) -> Cell:
     if entry is None:
-        return Cell(column.title, "–", "not measured", Mark("", "", "open"))
+        return Cell(column.title, "–", "not measured", OPEN)
     better = entry.get("better", reading(entry["metric"]).better)
     found = mark(entry, better)
     if entry["value"] is None:

@@ -20,7 +20,7 @@ AT = Mark("●", "at the floor", "at")
 SHORT = Mark("○", "short of the floor", "short")
 BEYOND = Mark("◆", "beyond the floor", "beyond")
 EXPECTED, UNEXPECTED = Mark("●", "as expected", "at"), Mark("○", "not as expected", "short")
-ABSENT, OPEN = Mark("", "not measured", "open"), Mark("", "", "open")
+OPEN = Mark("", "", "open")
 
 
 def mark(entry: Mapping[str, Any], better: str) -> Mark:
@@ -29,9 +29,7 @@ def mark(entry: Mapping[str, Any], better: str) -> Mark:
     The interval is the result's own ("above_floor") where it has one; otherwise the two intervals
     are compared, which calls a small difference "at the floor" more often.
     """
-    if entry["value"] is None:
-        return ABSENT
-    if not entry.get("interval"):
+    if entry["value"] is None or not entry.get("interval"):
         return OPEN
     low, high = entry["interval"]
     floor = entry.get("floor") or {}

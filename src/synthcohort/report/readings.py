@@ -112,7 +112,8 @@ READINGS = {
     "duplicates": Reading(
         "diversity",
         "lower",
-        "The share of synthetic images that are nearly the same as another synthetic image.",
+        "The share of synthetic images that are nearly the same as another one. Blur raises it, "
+        "too: look at the pairs drawn.",
     ),
     "utility": Reading(
         "utility",
@@ -147,8 +148,7 @@ READINGS = {
     "memorised_share": Reading(
         "privacy",
         "lower",
-        "Synthetic images as near to a train image as the nearest few real test images are. A "
-        "gate of the audit.",
+        "Synthetic images as near to a train image as the nearest few real test images are.",
     ),
     "nearer_to_train_than_test": Reading(
         "privacy",
@@ -159,8 +159,8 @@ READINGS = {
     "copies": Reading(
         "privacy",
         "lower",
-        "Synthetic images that repeat a train image up to a shift, a mirror image or a little "
-        "noise. A gate of the audit.",
+        "The number of synthetic images whose pixels repeat a train image, shifted or mirrored, "
+        "too; among as many real test images in the floor.",
     ),
     "authenticity": Reading(
         "privacy",
@@ -177,7 +177,14 @@ READINGS = {
     "reidentification": Reading(
         "privacy",
         "lower",
-        "How often a synthetic image leads to a patient, where patients have several sessions.",
+        "The share of synthetic images that a matcher would take for a patient before that "
+        "patient's own second scan.",
+    ),
+    "reidentification.rank_one": Reading(
+        "privacy",
+        "",
+        "How well patients can be told at all here: how often a real scan finds the other scan of "
+        "its patient. Where it is low, the line above says little.",
     ),
     "real_or_synthetic": Reading(
         "real_or_synthetic",
