@@ -22,6 +22,10 @@ from synthcohort.training.ranks import Ranks
 system = trained.system
 
 
+# Without attention, and with more than a pixel to a group of its norms, rounding stays rounding.
+UNET = DIFFUSION.model_copy(update={"channels": (8,), "attention": (False,)})
+
+
 def _begin(system: Path, stage: str, out: str, settings, **more: str) -> subprocess.Popen:
     """`synthcohort <stage>` in two processes, a checkpoint at every step."""
     figures = {"curve": f"{out}.png"}
@@ -53,11 +57,12 @@ def _alone(system: Path, monkeypatch, stage, out: str, settings) -> dict[int, fl
 
 
 def test_two_processes_give_the_loss_curve_of_one_and_a_dead_one_ends_both(system, monkeypatch):
-    settings = DIFFUSION.model_copy(update={"images": 960})
+    settings = UNET.model_copy(update={"images": 960})
     alone = _alone(system, monkeypatch, diffusion, "one", settings)
     journal = system / "two.jsonl"
     with _begin(system, "diffusion", "two", settings, **{"micro-batch": "3"}) as training:
-        while not (journal.exists() and any(e["event"] == "metric" for e in read_journal(journal))):
+        # At the second, the checkpoint after the first is written.
+        while not journal.exists() or len(_losses(journal)) < 2:
             assert training.poll() is None, training.stdout.read()
             time.sleep(0.01)
         first = read_journal(journal)[0]
@@ -74,7 +79,7 @@ def test_two_processes_give_the_loss_curve_of_one_and_a_dead_one_ends_both(syste
     assert training.returncode == 0, told
     together = _losses(journal)
     assert together.keys() == alone.keys()
-    assert list(together.values()) == pytest.approx(list(alone.values()), rel=2e-3)
+    assert list(together.values()) == pytest.approx(list(alone.values()), rel=1e-3)
     starts = [event for event in read_journal(journal) if event["event"] == "start"]
     assert len(starts) == 2, "only the first process of each attempt writes"
     assert (system / "two/unet/diffusion_pytorch_model.safetensors").exists()
@@ -87,21 +92,21 @@ def test_the_autoencoder_and_its_discriminator_in_two_processes(system, monkeypa
         told = training.communicate()[0]
     assert training.returncode == 0, told
     together = _losses(system / "adversarial-two.jsonl")
-    assert together == pytest.approx(alone, rel=2e-3)
+    assert together == pytest.approx(alone, rel=1e-3)
     assert json.loads((system / "adversarial-two/config.json").read_text())["scaling_factor"]
     assert load_file(system / "adversarial-two/diffusion_pytorch_model.safetensors")
 
 
 @pytest.mark.parametrize("stage", [autoencoder, diffusion])
 def test_micro_batches_leave_the_loss_curve_as_it_is(system, monkeypatch, stage):
-    settings = DIFFUSION
+    settings = UNET
     if stage is autoencoder:
         settings = AUTOENCODER.model_copy(update={"adversarial_weight": 0.1})
     whole = _alone(system, monkeypatch, stage, f"whole-{stage.__name__}", settings)
     cut = dataclasses.replace(trained.HARDWARE, micro_batch=6)  # 16 images: 6, 6 and 4
     monkeypatch.setattr(trained, "HARDWARE", cut)
     parts = _alone(system, monkeypatch, stage, f"parts-{stage.__name__}", settings)
-    assert parts == pytest.approx(whole, rel=2e-3)
+    assert parts == pytest.approx(whole, rel=1e-3)
 
 
 def test_every_image_of_a_batch_falls_to_one_process():

@@ -66,9 +66,10 @@ class Pipeline:
     def child(self, attempt: Attempt, over: bool) -> None:
         """Bring the child run of `attempt` up to date; `over` when nothing more can come."""
         parent = self._run(_PARENT, self._name, attempt.began)
-        run = self._run(attempt.id, attempt.name, attempt.began)
+        under = {"mlflow.parentRunId": parent.id}
+        run = self._run(attempt.id, attempt.name, attempt.began, under)
         run.params(flatten(attempt.start["settings"]))
-        run.tags(attempt.texts | _environment(attempt) | _tags(attempt, parent.id, over))
+        run.tags(attempt.texts | _environment(attempt) | _tags(attempt, over))
         run.metrics(attempt.metrics + attempt.results)
         run.inputs(attempt.inputs, attempt.stage)
         for figure in attempt.figures:
@@ -107,9 +108,9 @@ class Pipeline:
         else:
             run.running()
 
-    def _run(self, which: str, name: str, began: int) -> Run:
+    def _run(self, which: str, name: str, began: int, tags: Mapping[str, str] | None = None) -> Run:
         if which not in self._ids:
-            tags = {_RUN: self._key, _ATTEMPT: which}
+            tags = {_RUN: self._key, _ATTEMPT: which} | dict(tags or {})
             made = self._client.create_run(self._experiment, began, tags, name)
             self._ids[which] = made.info.run_id
         if which not in self._runs:
@@ -117,11 +118,10 @@ class Pipeline:
         return self._runs[which]
 
 
-def _tags(attempt: Attempt, parent: str, over: bool) -> dict[str, str]:
+def _tags(attempt: Attempt, over: bool) -> dict[str, str]:
     killed = over and attempt.status == "open"
     error = "the journal has no end: the stage was killed" if killed else attempt.error
     return {
-        "mlflow.parentRunId": parent,
         "mlflow.source.name": f"synthcohort {attempt.stage}",
         "synthcohort.stage": attempt.stage,
         "synthcohort.error": error or "none",

@@ -78,7 +78,10 @@ def train_autoencoder(
     data = open_cohort(cohort, split)
     _, channels, height, width = data.images.shape
     if settings.network == "none":
-        _leave_pixels(build_autoencoder(settings, channels, (height, width)), out, curve, journal)
+        model = build_autoencoder(settings, channels, (height, width))
+        with joined(device) as ranks:
+            if ranks.first:
+                _leave_pixels(model, out, curve, journal)
         return
     torch.manual_seed(derive(seed, "autoencoder", "weights"))
     model = build_autoencoder(settings, channels, (height, width)).to(device)
