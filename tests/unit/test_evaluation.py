@@ -224,4 +224,13 @@ def test_the_same_distribution_passes_as_real_and_noise_does_not(system, tmp_pat
     assert noise["interval"][0] > 0.9
     assert noise["details"]["accuracy"]["value"] > 0.9
     assert noise["floor"]["interval"][1] < 0.9
-    assert len(noise["details"]["told_most_surely"]) == 8
+    told = noise["details"]
+    for surest, mistaken in (
+        ("told_most_surely", "most_taken_for_real"),
+        ("real_most_taken_for_synthetic", "real_told_most_surely"),
+    ):
+        first, second = (
+            [image["probability"] for image in told[key]] for key in (surest, mistaken)
+        )
+        assert len(first) == len(second) == 8
+        assert min(first) >= max(second)
