@@ -64,23 +64,25 @@ def test_every_scale_and_the_chosen_one_are_compared_with_real_images(tmp_path):
         compared(tmp_path, given, tmp_path / name) for name in ("first", "again")
     )
     assert result | {"seconds": 0} == again | {"seconds": 0} and figure == same
-    assert [point["scale"] for point in result["points"]] == [1.0, 2.0, 3.0]
-    assert result["chosen"] == 2.0 and "metric" not in result
+    assert [point["scale"] for point in result["details"]["points"]] == [1.0, 2.0, 3.0]
+    assert result["metric"] == "guidance" and result["value"] == 2.0
     assert result["n"] == {"train": 12, "test": 30, "synthetic": 12}
-    for point in result["points"]:
+    for point in result["details"]["points"]:
         for key in ("fidelity", "diversity", "label_accuracy"):
             low, high = point[key]["interval"]
             assert low <= point[key]["value"] <= high
         # The networks are as they start: their images are far from real, and show no label.
-        assert point["fidelity"]["value"] > 3 * result["floor"]["fidelity"]["value"]
-        assert point["label_accuracy"]["value"] < result["floor"]["label_accuracy"]["value"]
-    distances = [point["fidelity"]["value"] for point in result["points"]]
+        assert point["fidelity"]["value"] > 3 * result["details"]["real"]["fidelity"]["value"]
+        assert (
+            point["label_accuracy"]["value"] < result["details"]["real"]["label_accuracy"]["value"]
+        )
+    distances = [point["fidelity"]["value"] for point in result["details"]["points"]]
     assert len(set(distances)) == 3
 
 
 def test_without_a_label_there_is_nothing_to_guide(tmp_path):
     result, _ = compared(tmp_path, made(tmp_path, ("",)), tmp_path / "out")
-    assert result["points"] == [] and "does not apply" in result["note"]
+    assert result["value"] is None and "does not apply" in result["note"]
 
 
 def test_the_variance_within_a_label_leaves_out_what_is_between_labels():

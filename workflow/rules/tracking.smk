@@ -23,6 +23,7 @@ rule report_page:
         audit=rules.audit.output.audit,
         results=RESULT_FILES,
         figures=rules.show_samples.output.comparison,
+        guidance=rules.guidance.output.result,
         samples=SHARDS,
     output:
         report(

@@ -18,7 +18,7 @@ def draw_guidance(path: Path, result: Mapping) -> None:
     """Fidelity, diversity and label accuracy over the scale, with floors and the chosen scale."""
     from matplotlib.figure import Figure
 
-    points, floor = result["points"], result["floor"]
+    points, floor = result["details"]["points"], result["details"]["real"]
     panels = [name for name in PANELS if points[0][name] is not None]
     figure = Figure(figsize=(3.8 * len(panels), 3.8), layout="constrained")
     scales = [point["scale"] for point in points]
@@ -30,7 +30,7 @@ def draw_guidance(path: Path, result: Mapping) -> None:
         error = np.stack([values - ends[:, 0], ends[:, 1] - values]).clip(0)
         axes.errorbar(scales, values, error, color=ORANGE, marker="o", capsize=3, label="synthetic")
         axes.axvline(
-            result["chosen"],
+            result["value"],
             color=BLACK,
             linestyle="--",
             linewidth=1,

@@ -17,7 +17,7 @@ from synthcohort.diffusion.plan import attributes, counts
 from synthcohort.evaluation import frechet
 from synthcohort.evaluation.extractors import classifier as extractor
 from synthcohort.evaluation.figures_guidance import draw_guidance
-from synthcohort.evaluation.figures_utility import draw_note
+from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.evaluation.resampling import (
     CONFIDENCE,
     bootstrap_weights,
@@ -57,21 +57,20 @@ def guidance(
 ) -> None:
     """Draw the same images at every scale and write `out` and `figure`.
 
-    The JSON has no "value": it is a curve. "points" has the scales, each with "fidelity",
-    "diversity" and "label_accuracy" ({"value", "interval"}; the last is None where there is one
-    label only), "floor" the same of real train against real test images, "chosen" the scale of
-    `sampling`. Where there is neither a label to ask for nor an attribute, "points" is empty and
-    "note" says so.
+    The result's "value" is the scale of `sampling`, which has no interval and no floor. "details"
+    has the "points", the scales, each with "fidelity", "diversity" and "label_accuracy" ({"value",
+    "interval"}; the last is None where there is one label only), and the same of "real" train
+    against real test images. Where there is neither a label nor an attribute to ask for, the value
+    is None and "note" says so.
     """
     start = time.monotonic()
     data = open_cohort(cohort, split)
+    about = {"metric": "guidance", "seed": seed, "confidence": CONFIDENCE}
     seed = derive(seed, "guidance")
-    about = {"seed": seed, "confidence": CONFIDENCE, "chosen": sampling.guidance}
     labelled = len(set(data.classes[data.of("train")])) > 1
     if not labelled and not data.attribute_names:
         note = "Guidance does not apply: there is neither a label nor an attribute to ask for."
-        draw_note(figure, note)
-        write_json(out, about | {"note": note, "floor": None, "points": []})
+        write_json(out, about | not_applicable(figure, note))
         journal.figure(figure)
         return
     name, layer, features = extractor.open_extractor(
@@ -104,8 +103,10 @@ def guidance(
             "test": len(set(data.patients[test])),
         },
         "interval_method": METHOD,
-        "floor": floor,
-        "points": points,
+        "value": sampling.guidance,
+        "interval": None,
+        "floor": None,
+        "details": {"points": points, "real": floor},
     }
     draw_guidance(figure, result)
     write_json(out, result | {"seconds": round(time.monotonic() - start, 1)})
