@@ -124,6 +124,13 @@ STAGES = {
         optional=f"features {MODELS}",
         hardware=True,
     ),
+    "guidance": Stage(
+        "evaluation.guidance:guidance",
+        "compare guidance scales",
+        {"settings": config.Evaluation, "sampling": config.Sampling},
+        "cohort split classifier autoencoder diffusion out figure",
+        hardware=True,
+    ),
     "observer": Stage(
         "observer.page:make_page",
         "write the page on which people tell real from synthetic images",

@@ -31,6 +31,7 @@ NAMES = {
     "utility.few_and_synthetic": "Utility, few real patients and synthetic (floor: the few)",
     "utility.number": "Utility, trained on synthetic",
     "label_accuracy": "Asked label arrives, balanced accuracy",
+    "guidance": "Guidance scale, as chosen",
     "observer": "Observer study, accuracy",
     "observer.sensitivity": "Observer study, synthetic named synthetic",
     "observer.specificity": "Observer study, real named real",

@@ -1,73 +1,21 @@
 """The evaluation on a tiny cohort: sets, extractors, the embedding, real against synthetic."""
 
-import csv
 import json
 
 import numpy as np
 import pytest
+from evaluated import CPU, QUIET, SIZE, pictures, write_cohort, write_samples
 
 from synthcohort import config
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.errors import UserError
 from synthcohort.evaluation import extractors
 from synthcohort.evaluation.classifier import train_classifier
 from synthcohort.evaluation.evaluate import evaluate
 from synthcohort.evaluation.features import extract
 from synthcohort.evaluation.sets import choose, open_sets
-from synthcohort.tracking.journal import Journal
 
-SIZE = 16
-CPU = Hardware(device="cpu", precision="fp32", threads=1)
-QUIET = Journal(None, "test", {})
 SETTINGS = Evaluation(images=72, classifier_images=2000, folds=3, neighbours=5)
-
-
-def pictures(classes: np.ndarray, seed: int) -> np.ndarray:
-    """A bright disc at a random place over noise; its size tells the class."""
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[:SIZE, :SIZE]
-    made = []
-    for label in classes:
-        a, b = random.uniform(5, 11, 2)
-        disc = (y - a) ** 2 + (x - b) ** 2 < (2 + 2 * label) ** 2
-        made.append(40 + 150 * disc + random.normal(0, 12, (SIZE, SIZE)))
-    return np.clip(made, 0, 255).astype(np.uint8)[:, None]
-
-
-def write_cohort(folder, labels=("a", "b"), train=40, test=40, images_each=2, seed=0):
-    """Patients with one label each, alternating; the first `train` of them are the train split."""
-    n = (train + test) * images_each
-    patient = np.arange(n) // images_each
-    classes = patient % len(labels)
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "images.npy", pictures(classes, seed))
-    with (folder / "manifest.csv").open("w") as manifest, (folder / "split.csv").open("w") as split:
-        rows, splits = csv.writer(manifest), csv.writer(split)
-        rows.writerow(["image_id", "patient_id", "label"])
-        splits.writerow(["image_id", "patient_id", "split"])
-        for i in range(n):
-            rows.writerow([f"i{i}", f"p{patient[i]}", labels[classes[i]]])
-            splits.writerow([f"i{i}", f"p{patient[i]}", "train" if patient[i] < train else "test"])
-    return {"cohort": folder, "split": folder / "split.csv"}
-
-
-def write_samples(folder, images, classes, labels=("a", "b")):
-    """Two shards in which labels take turns."""
-    folder.mkdir(parents=True, exist_ok=True)
-    index = np.array([np.sum(classes[:i] == c) for i, c in enumerate(classes)])
-    paths = []
-    for number, rows in enumerate(np.array_split(np.arange(len(classes)), 2)):
-        paths.append(folder / f"shard-{number:05d}.npz")
-        np.savez(
-            paths[-1],
-            images=images[rows],
-            labels=classes[rows].astype(np.int64),
-            label_names=np.array(labels),
-            index=index[rows].astype(np.int64),
-            seeds=index[rows].astype(np.int64),
-        )
-    return paths
 
 
 @pytest.fixture(scope="module")
@@ -276,4 +224,13 @@ def test_the_same_distribution_passes_as_real_and_noise_does_not(system, tmp_pat
     assert noise["interval"][0] > 0.9
     assert noise["details"]["accuracy"]["value"] > 0.9
     assert noise["floor"]["interval"][1] < 0.9
-    assert len(noise["details"]["told_most_surely"]) == 8
+    told = noise["details"]
+    for surest, mistaken in (
+        ("told_most_surely", "most_taken_for_real"),
+        ("real_most_taken_for_synthetic", "real_told_most_surely"),
+    ):
+        first, second = (
+            [image["probability"] for image in told[key]] for key in (surest, mistaken)
+        )
+        assert len(first) == len(second) == 8
+        assert min(first) >= max(second)

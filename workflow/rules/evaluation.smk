@@ -109,6 +109,37 @@ for job, measured in metrics.jobs().items():
             " --journal {params.journal} 2>&1 | tee {log}"
 
 
+rule guidance:
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+        classifier=rules.classifier.output,
+        autoencoder=rules.autoencoder.output.model,
+        diffusion=rules.diffusion.output.model,
+    output:
+        result=f"{RESULTS}/evaluation/guidance.json",
+        figure=report(
+            f"{RESULTS}/figures/guidance.png",
+            category="5 Evaluation",
+            caption="../report/guidance.rst",
+        ),
+    log:
+        f"{LOGS}/guidance.log",
+    params:
+        journal=f"{RESULTS}/journal/guidance.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
+        settings=as_json(SYSTEM.evaluation),
+        sampling=as_json(SYSTEM.sampling),
+    shell:
+        "synthcohort guidance --settings {params.settings:q} --sampling {params.sampling:q}"
+        " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
+        " --classifier {input.classifier} --autoencoder {input.autoencoder}"
+        " --diffusion {input.diffusion} --out {output.result} --figure {output.figure}"
+        " --threads {threads}"
+        " --journal {params.journal} 2>&1 | tee {log}"
+
+
 rule observer:
     input:
         images=rules.prepare.output.images,

@@ -23,6 +23,7 @@ rule report_page:
         audit=rules.audit.output.audit,
         results=RESULT_FILES,
         figures=rules.show_samples.output.comparison,
+        guidance=rules.guidance.output.result,
         samples=SHARDS,
     output:
         report(
@@ -52,6 +53,7 @@ rule publish:
         report=rules.report_page.output,
         comparison=rules.show_samples.output.comparison,
         page=rules.observer.output.page,
+        guidance=rules.guidance.output.result,
     output:
         f"{RESULTS}/published.json",
     log:

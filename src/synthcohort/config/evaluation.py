@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from synthcohort.config.types import Positive, Share
+from synthcohort.config.types import Positive, Share, Weight
 from synthcohort.settings import Settings
 
 
@@ -23,6 +23,10 @@ class Evaluation(Settings):
     """How long the small classifiers are trained, in images seen."""
     folds: Annotated[int, Field(ge=2)] = 5
     """Folds of the real-versus-synthetic cross-validation; a patient is in one fold only."""
+    guidance_scales: Annotated[tuple[Weight, ...], Field(min_length=1)] = (1.0, 1.5, 2.0, 3.0, 5.0)
+    """Guidance scales that are compared, beside sampling.guidance."""
+    guidance_images: Annotated[int, Field(ge=2)] = 100
+    """Images drawn at each of them; every scale but 1 costs two network evaluations a step."""
     neighbours: Positive = 10
     """Neighbours in the numbers for label separation and origin mixing."""
 

@@ -46,7 +46,7 @@ def sample(
     """Draw one shard and write it as npz: images n×C×H×W in the cohort's dtype, labels and index
     (the running number within the label) int64, seeds int64, label_names; and, where the cohort has
     them, attributes n×A float32 and attribute_names."""
-    device, autocast = hardware.open(), hardware.autocast()
+    device = hardware.open()
     data = open_cohort(cohort, split)
     names = read_json(diffusion / "labels.json")["names"]
     each = counts(settings, names, data.classes[data.of("train")])
@@ -62,19 +62,11 @@ def sample(
         load_denoiser(diffusion).to(device),
     )
     hardware.prepare(decoder.decoder, denoiser)
-    made = []
-    bar = progress(f"sampling shard {shard}", total=len(mine))
-    for start in range(0, len(mine), settings.batch):
-        batch = slice(start, start + settings.batch)
-        count = len(mine[batch])
-        with torch.inference_mode():
-            with autocast:
-                steps = walk(settings, denoiser, schedule, told[batch], seeds[batch])
-                (latents,) = deque(steps, maxlen=1)
-            pixels = decoder.decode(denormalise(latents, decoder.config)).sample
-        made.append(from_model(pixels[:count], data.images.dtype))
-        bar.update(count)
-    bar.close()
+    with progress(f"sampling shard {shard}", total=len(mine)) as bar:
+        made = []
+        for images in draw(settings, decoder, denoiser, schedule, told, seeds, hardware):
+            made.append(from_model(images, data.images.dtype))
+            bar.update(len(images))
     known = {"attributes": numbers, "attribute_names": np.array(data.attribute_names)}
     with atomic_file(out) as temporary:
         np.savez(
@@ -87,6 +79,27 @@ def sample(
             **(known if data.attribute_names else {}),
         )
     journal.result(images=len(mine))
+
+
+def draw(
+    settings: Sampling,
+    decoder: torch.nn.Module,
+    denoiser: torch.nn.Module,
+    schedule: "DDPMScheduler",
+    told: torch.Tensor,
+    seeds: list[int],
+    hardware: Hardware,
+) -> Iterator[torch.Tensor]:
+    """The images of n conditions (n×D) and seeds, batch by batch: b×C×H×W float32, in [−1, 1] but
+    for what the decoder overshoots."""
+    for start in range(0, len(seeds), settings.batch):
+        batch = slice(start, start + settings.batch)
+        with torch.inference_mode():
+            with hardware.autocast():
+                steps = walk(settings, denoiser, schedule, told[batch], seeds[batch])
+                (latents,) = deque(steps, maxlen=1)
+            pixels = decoder.decode(denormalise(latents, decoder.config)).sample
+        yield pixels[: len(seeds[batch])]
 
 
 def load_schedule(diffusion: Path) -> "DDPMScheduler":

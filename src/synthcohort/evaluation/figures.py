@@ -83,11 +83,10 @@ def draw_roc(
     path: Path,
     curves: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]],
     legends: Mapping[str, str],
-    surest: np.ndarray,
-    mistaken: np.ndarray,
+    told: Mapping[str, np.ndarray],
 ) -> None:
-    """ROC curves, one a fold, of the test and of its floor; beside them the synthetic images told
-    most surely and those most taken for real (n×C×H×W)."""
+    """ROC curves, one a fold, of the test and of its floor; beside them a row of at most eight
+    images (n×C×H×W) for each title in `told`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.8), layout="constrained")
@@ -100,11 +99,10 @@ def draw_roc(
     axes.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1, label="chance")
     axes.set(xlabel="False positive rate", ylabel="True positive rate", aspect="equal")
     axes.legend(loc="lower right", fontsize=8, title="a curve a fold", title_fontsize=8)
-    rows = right.subfigures(2, 1)
-    titles = ("Synthetic images told most surely", "Synthetic images most taken for real")
-    for row, title, images in zip(rows, titles, (surest, mistaken), strict=True):
+    rows = right.subfigures(len(told), 1)
+    for row, (title, images) in zip(rows, told.items(), strict=True):
         row.suptitle(title, fontsize=10)
-        for cell, image in zip(np.ravel(row.subplots(2, 4)), images, strict=False):
+        for cell, image in zip(np.ravel(row.subplots(1, 8)), images, strict=False):
             cell.imshow(displayed(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         for cell in row.axes:
             cell.set_axis_off()

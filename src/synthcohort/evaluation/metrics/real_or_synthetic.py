@@ -23,23 +23,30 @@ def measure(
 ) -> dict:
     """Synthetic images against real test images; the floor is real train against real test.
 
-    "details" names the synthetic images that are told most surely and those most taken for real.
+    "details" names the synthetic images that are told most surely and those most taken for real,
+    and the same of real test images; "probability" is that of being synthetic.
     """
     sets = material.sets
-    result, synthetic, curves = told_apart(settings, seed, material, "synthetic", hardware)
+    result, of_being_synthetic, curves = told_apart(settings, seed, material, "synthetic", hardware)
     floor, _, floor_curves = told_apart(settings, seed, material, "train", hardware)
-    order = np.argsort(-synthetic, kind="stable")
-    surest, mistaken = order[:SHOWN], order[::-1][:SHOWN]
+    told = {}
+    for name, probability in of_being_synthetic.items():
+        rising = np.argsort(probability, kind="stable")
+        # Rising: most surely real first.
+        told[name] = {"real": rising[:SHOWN], "synthetic": rising[::-1][:SHOWN]}
 
-    def named(images: np.ndarray) -> list[dict]:
+    def named(name: str, as_what: str) -> list[dict]:
         return [
             {
-                "row": int(sets["synthetic"].rows[i]),
-                "label": material.label_names[sets["synthetic"].classes[i]],
-                "probability": round(float(synthetic[i]), 4),
+                "row": int(sets[name].rows[i]),
+                "label": material.label_names[sets[name].classes[i]],
+                "probability": round(float(of_being_synthetic[name][i]), 4),
             }
-            for i in images
+            for i in told[name][as_what]
         ]
+
+    def pictured(name: str, as_what: str) -> np.ndarray:
+        return sets[name].images[told[name][as_what]]
 
     draw_roc(
         figure,
@@ -48,8 +55,12 @@ def measure(
             "synthetic": f"synthetic and real test: AUC {_worded(result)}",
             "floor": f"floor, real train and test: AUC {_worded(floor)}",
         },
-        sets["synthetic"].images[surest],
-        sets["synthetic"].images[mistaken],
+        {
+            "Synthetic images told most surely": pictured("synthetic", "synthetic"),
+            "Synthetic images most taken for real": pictured("synthetic", "real"),
+            "Real test images told most surely": pictured("test", "real"),
+            "Real test images most taken for synthetic": pictured("test", "synthetic"),
+        },
     )
     return {
         "extractor": "small CNN trained for this test alone",
@@ -63,20 +74,22 @@ def measure(
             "accuracy": result["accuracy"],
             "floor_accuracy": floor["accuracy"],
             "folds": result["folds"],
-            "told_most_surely": named(surest),
-            "most_taken_for_real": named(mistaken),
+            "told_most_surely": named("synthetic", "synthetic"),
+            "most_taken_for_real": named("synthetic", "real"),
+            "real_told_most_surely": named("test", "real"),
+            "real_most_taken_for_synthetic": named("test", "synthetic"),
         },
     }
 
 
 def told_apart(
     settings: Evaluation, seed: int, material: Material, name: str, hardware: Hardware
-) -> tuple[dict, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+) -> tuple[dict, dict[str, np.ndarray], list[tuple[np.ndarray, np.ndarray]]]:
     """Cross-validation by patient of a classifier of the set `name` (class 1) against test.
 
     Returns the AUC over pairs of one fold ("value", "interval"), "accuracy" and "folds"; the
-    probability of class 1 that each image of `name` got when held out, N float64; and the ROC
-    curves (false and true positive rates), one a fold.
+    probability of class 1 that each image of `name` and of "test" got when held out, N float64 by
+    name; and the ROC curves (false and true positive rates), one a fold.
     """
     import torch
     from sklearn.metrics import roc_curve
@@ -126,7 +139,8 @@ def told_apart(
         },
         "folds": folds,
     }
-    return result, probability[target == 1], curves
+    of = {"test": probability[target == 0], name: probability[target == 1]}
+    return result, of, curves
 
 
 def area(

@@ -72,7 +72,7 @@ def measure(
     result, *beside = found
     for number in beside:
         result["details"] |= {
-            "number": _plain(number) | {"measure": number["measure"]},
+            "number": _plain(number) | {key: number[key] for key in ("measure", "better")},
             "floor_number": number["floor"],
             "number_both": number["details"]["both"],
         }

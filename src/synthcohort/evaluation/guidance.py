@@ -1,0 +1,251 @@
+"""What the guidance scale does: fidelity, diversity and label accuracy over it, the chosen marked.
+
+It needs no synthetic dataset, so a scale can be chosen before one is drawn.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from synthcohort.cohort import Cohort, blocks, open_cohort
+from synthcohort.config import Evaluation, Sampling
+from synthcohort.device import Hardware
+from synthcohort.diffusion.plan import attributes, counts
+from synthcohort.evaluation import frechet
+from synthcohort.evaluation.extractors import classifier as extractor
+from synthcohort.evaluation.figures_guidance import draw_guidance
+from synthcohort.evaluation.metrics import not_applicable
+from synthcohort.evaluation.resampling import (
+    CONFIDENCE,
+    bootstrap_weights,
+    groups,
+    jackknife_interval,
+    percentile_interval,
+    without_each,
+)
+from synthcohort.evaluation.scores import balanced_accuracy
+from synthcohort.files import read_json, write_json
+from synthcohort.progress import progress
+from synthcohort.seeds import derive
+from synthcohort.tracking.journal import Journal
+
+Statistic = Callable[[np.ndarray, np.ndarray], float]
+METHOD = (
+    "distance and variance: delete-a-group jackknife over test patients and images; label "
+    "accuracy: bootstrap over images (floor: patients); the same noise at every scale, nothing is "
+    "trained again"
+)
+
+
+def guidance(
+    settings: Evaluation,
+    sampling: Sampling,
+    *,
+    seed: int,
+    cohort: Path,
+    split: Path,
+    classifier: Path,
+    autoencoder: Path,
+    diffusion: Path,
+    out: Path,
+    figure: Path,
+    hardware: Hardware,
+    journal: Journal,
+) -> None:
+    """Draw the same images at every scale and write `out` and `figure`.
+
+    The result's "value" is the scale of `sampling`, which has no interval and no floor. "details"
+    has the "points", the scales, each with "fidelity", "diversity" and "label_accuracy" ({"value",
+    "interval"}; the last is None where there is one label only), and the same of "real" train
+    against real test images. Where there is neither a label nor an attribute to ask for, the value
+    is None and "note" says so.
+    """
+    start = time.monotonic()
+    data = open_cohort(cohort, split)
+    about = {"metric": "guidance", "seed": seed, "confidence": CONFIDENCE}
+    seed = derive(seed, "guidance")
+    labelled = len(set(data.classes[data.of("train")])) > 1
+    if not labelled and not data.attribute_names:
+        note = "Guidance does not apply: there is neither a label nor an attribute to ask for."
+        write_json(out, about | not_applicable(figure, note))
+        journal.figure(figure)
+        return
+    name, layer, features = extractor.open_extractor(
+        settings, seed, {"classifier": classifier}, hardware
+    )
+    test, train, pairs = _chosen(settings, sampling, data, diffusion, seed)
+    reference = Reference(data, test, features, classifier if labelled else None, seed)
+    of_train = _features(features, (data.images[rows] for rows in blocks(train)))
+    floor = reference.distances(of_train, data.classes[train], data.patients[train])
+    floor |= {"label_accuracy": reference.label_accuracy(None, data.classes[test])}
+    points = []
+    for scale in sorted({*settings.guidance_scales, sampling.guidance}):
+        at = sampling.model_copy(
+            update={"guidance": scale, "batch": min(sampling.batch, len(pairs))}
+        )
+        made = _features(features, _drawn(at, data, pairs, seed, autoencoder, diffusion, hardware))
+        classes = np.array([label for label, _ in pairs])
+        own = np.array([f"synthetic {i}" for i in range(len(pairs))])
+        points.append(
+            {"scale": scale}
+            | reference.distances(made, classes, own)
+            | {"label_accuracy": reference.label_accuracy(made, classes)}
+        )
+    result = about | {
+        "extractor": name,
+        "layer": layer,
+        "n": {"train": len(train), "test": len(test), "synthetic": len(pairs)},
+        "patients": {
+            "train": len(set(data.patients[train])),
+            "test": len(set(data.patients[test])),
+        },
+        "interval_method": METHOD,
+        "value": sampling.guidance,
+        "interval": None,
+        "floor": None,
+        "details": {"points": points, "real": floor},
+    }
+    draw_guidance(figure, result)
+    write_json(out, result | {"seconds": round(time.monotonic() - start, 1)})
+    journal.result(
+        **{
+            f"guidance_{point['scale']:g}_{key}": point[key]["value"]
+            for point in points
+            for key in ("fidelity", "diversity", "label_accuracy")
+            if point[key]
+        }
+    )
+    journal.figure(figure)
+
+
+class Reference:
+    """Real test images in the classifier's features, for others to be measured against."""
+
+    def __init__(
+        self,
+        data: Cohort,
+        test: np.ndarray,
+        features: Callable,
+        classifier: Path | None,
+        seed: int,
+    ) -> None:
+        self.features = _features(features, (data.images[rows] for rows in blocks(test)))
+        self.classes, self.patients = data.classes[test], data.patients[test]
+        self.seed, self.classifier = seed, classifier
+
+    def distances(self, features: np.ndarray, classes: np.ndarray, patients: np.ndarray) -> dict:
+        """ "fidelity" and "diversity" of N×D features."""
+
+        def fidelity(test: np.ndarray, other: np.ndarray) -> float:
+            return frechet.distance(self.features[test], features[other])
+
+        def diversity(test: np.ndarray, other: np.ndarray) -> float:
+            within = variance_within(features[other], classes[other])
+            return within / variance_within(self.features[test], self.classes[test])
+
+        group = [
+            groups(of, derive(self.seed, name))
+            for name, of in (("test", self.patients), ("other", patients))
+        ]
+
+        def figure(statistic: Statistic) -> dict:
+            value = statistic(np.ones(len(self.features), bool), np.ones(len(features), bool))
+            low, high = jackknife_interval(value, *without_each(statistic, *group))
+            return {"value": value, "interval": [max(0.0, low), high]}
+
+        return {"fidelity": figure(fidelity), "diversity": figure(diversity)}
+
+    def label_accuracy(self, features: np.ndarray | None, classes: np.ndarray) -> dict | None:
+        """The balanced accuracy of the classifier on synthetic features, or (None) on these."""
+        if self.classifier is None:
+            return None
+        import torch
+
+        from synthcohort.evaluation.classifier import load_classifier
+
+        real = features is None
+        head = load_classifier(self.classifier).head
+        with torch.inference_mode():
+            judged = head(torch.from_numpy(self.features if real else features)).numpy()
+        units = self.patients if real else np.arange(len(classes))
+        weights = bootstrap_weights(units, derive(self.seed, "bootstrap"))
+        score = partial(balanced_accuracy, judged, classes)
+        return {
+            "value": float(score(np.ones((1, len(classes))))[0]),
+            "interval": percentile_interval(score(weights)),
+        }
+
+
+def variance_within(features: np.ndarray, classes: np.ndarray) -> float:
+    """The variance of N×D features around their label's mean, summed over features."""
+    labels = np.unique(classes)
+    around = [features[classes == c] - features[classes == c].mean(0) for c in labels]
+    return float(sum((part**2).sum() for part in around) / max(1, len(features) - len(labels)))
+
+
+def _chosen(
+    settings: Evaluation, sampling: Sampling, data: Cohort, diffusion: Path, seed: int
+) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]:
+    """Rows of real test images, rows of as many real train images of each label as there are
+    samples of it, and the samples as (label, index): labels as often as in test, as far as they are
+    in train and asked for at all."""
+    random = np.random.default_rng(derive(seed, "real"))
+    asked = np.array(counts(sampling, data.label_names, data.classes[data.of("train")])) > 0
+    classes = data.classes
+    test = random.permutation(data.of("test"))
+    test = test[asked[classes[test]]][: settings.images]
+    train = random.permutation(data.of("train"))
+    names = read_json(diffusion / "labels.json")["names"]
+    number = sampling.model_copy(update={"images": settings.guidance_images})
+    known = np.isin(classes[test], classes[train])
+    each = counts(number, names, classes[test][known])
+    pairs = [(label, i) for label, n in enumerate(each) for i in range(n)]
+    parts = [train[classes[train] == label][:n] for label, n in enumerate(each)]
+    return np.sort(test[known]), np.sort(np.concatenate(parts)), pairs
+
+
+def _drawn(
+    sampling: Sampling,
+    data: Cohort,
+    pairs: list[tuple[int, int]],
+    seed: int,
+    autoencoder: Path,
+    diffusion: Path,
+    hardware: Hardware,
+):
+    """The images of all pairs at one scale, batch by batch, in the cohort's dtype."""
+    from synthcohort.diffusion.sampling import draw, load_schedule
+    from synthcohort.models import load_autoencoder, load_denoiser
+    from synthcohort.models.condition import describe
+    from synthcohort.models.pixels import from_model
+
+    device = hardware.open()
+    names = read_json(diffusion / "labels.json")["names"]
+    seeds = [derive(seed, names[label], index) for label, index in pairs]
+    standard = read_json(diffusion / "attributes.json")
+    told = describe(
+        np.array([label for label, _ in pairs]),
+        len(names),
+        attributes(data, names, pairs, seeds),
+        standard["mean"],
+        standard["std"],
+    )
+    decoder = load_autoencoder(autoencoder).to(device)
+    denoiser = load_denoiser(diffusion).to(device)
+    hardware.prepare(decoder.decoder, denoiser)
+    with progress(f"Guidance {sampling.guidance:g}", total=len(pairs)) as bar:
+        for images in draw(
+            sampling, decoder, denoiser, load_schedule(diffusion), told, seeds, hardware
+        ):
+            yield from_model(images, data.images.dtype)
+            bar.update(len(images))
+
+
+def _features(features: Callable, images) -> np.ndarray:
+    import torch
+
+    with torch.inference_mode():
+        return np.concatenate([features(block).float().cpu().numpy() for block in images])
