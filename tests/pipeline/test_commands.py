@@ -63,6 +63,6 @@ def test_keys_are_changed_for_one_run_and_their_neighbours_stay(tmp_path):
         *["--configfile", configured(tmp_path), "--dry-run", "--printshellcmds", *changes],
     )
     assert planned.returncode == 0, planned.stdout[-2000:]
-    (command,) = [line for line in planned.stdout.splitlines() if "synthcohort audit" in line]
+    (command,) = [line for line in planned.stdout.splitlines() if "synthcohort search" in line]
     assert "--seed 7" in command and '"pairs": 3' in command
-    assert '"memorised_share": 1.0' in command
+    assert '"membership": {"at_least": null, "at_most": 1.0' in command

@@ -131,5 +131,5 @@ def test_a_failed_audit_stops_the_export_and_says_so(finished, tmp_path):
         + ["--samples", *map(str, sorted((finished / RESULTS / "samples").glob("*.npz")))],
         tmp_path,
     )
-    assert refused.returncode == 1 and "memorised_share" in refused.stdout
+    assert refused.returncode == 1 and "copies" in refused.stdout
     assert "Traceback" not in refused.stdout and not (tmp_path / "export").exists()

@@ -49,7 +49,7 @@ def make(root, names=("a", "b"), channels=1, dtype="u1", counts=(30, 20), shard=
             index=index[rows],
             seeds=(labels * 1000 + index + 2**60)[rows],
         )
-    write_audit(root, paths, value=0.02)
+    write_audit(root, paths)
     result = {
         "metric": "fid",
         "value": 42.5,
@@ -73,24 +73,36 @@ def make(root, names=("a", "b"), channels=1, dtype="u1", counts=(30, 20), shard=
     return SimpleNamespace(root=root, shards=paths, images=images, labels=labels, index=index)
 
 
-def write_audit(root, paths, value):
-    gate = {
+def write_audit(root, paths, copies=0, dropped=(), override=None):
+    """An audit that found `copies`, which are not allowed."""
+    n = {"train": 160, "test": 80, "synthetic": 50}
+    figure = {"value": copies, "interval": None, "floor": {"value": 0, "interval": None}, "n": n}
+    share = {
         "name": "memorised_share",
-        "value": value,
-        "interval": [value / 2, value * 2],
-        "threshold": 0.05,
-        "passed": value <= 0.05,
+        "value": 0.02,
+        "interval": [0.01, 0.04],
         "quantile": 0.01,
         "floor": {"value": 0.0125, "interval": [0.002, 0.07]},
-        "n": {"train": 160, "test": 80, "synthetic": 50},
+        "n": n,
     }
     nearer = {"name": "nearer_to_train_than_test", "value": 0.5, "interval": [0.4, 0.6], "n": {}}
+    judged = 0 if dropped else copies
+    gate = figure | {
+        "name": "copies",
+        "of": "value",
+        "judged": judged,
+        "rule": "at_most",
+        "threshold": 0,
+        "passed": judged == 0,
+    }
     copy = {"shard": "s", "label": "a", "index": 1, "train_image": "secret", "distance": 0.1}
     audit = {
-        "passed": gate["passed"],
-        "gates": [gate],
-        "measures": [nearer],
+        "passed": judged == 0,
+        "gates": [gate | ({"override": override} if override else {})],
+        "measures": [{"name": "copies", **figure}, share, nearer],
         "distance": "root-mean-square difference",
+        "copies": [copy | {"way": "mirrored", "correlation": 0.999}] * copies,
+        "dropped": [{"label": label, "index": index} for label, index in dropped],
         "memorised": [copy],
         "nearest": [copy],
         "samples": {path.name: sha256(path) for path in paths},

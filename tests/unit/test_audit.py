@@ -16,6 +16,7 @@ from synthcohort import config
 from synthcohort.audit import audit
 from synthcohort.audit import neighbours as core
 from synthcohort.audit.gate import require_passed
+from synthcohort.audit.search import search
 from synthcohort.cohort import MANIFEST_COLUMNS
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
@@ -56,9 +57,14 @@ def decoded(images):
 def study(tmp_path, monkeypatch):
     """A cohort of 120 patients with two images each, split and encoded."""
     monkeypatch.setattr("synthcohort.models.load_autoencoder", lambda path: Blurring())
-    cohort = tmp_path / "cohort"
-    cohort.mkdir()
     images = pictures(N, seed=1)
+    return SimpleNamespace(root=tmp_path, images=images, train=write_cohort(tmp_path, images))
+
+
+def write_cohort(root, images):
+    """A cohort of images, two a patient, split and encoded; the rows of the train images."""
+    cohort = root / "cohort"
+    cohort.mkdir()
     np.save(cohort / "images.npy", images)
     with (cohort / "manifest.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, MANIFEST_COLUMNS, restval="")
@@ -73,9 +79,8 @@ def study(tmp_path, monkeypatch):
             writer.writerow([f"i{i}", f"p{i // 2}", part])
     from synthcohort.models.pixels import to_model
 
-    np.save(tmp_path / "mean.npy", Blurring().encode(to_model(images)).latent_dist.mode().numpy())
-    train = [i for i in range(N) if i // 2 % 3 != 0]
-    return SimpleNamespace(root=tmp_path, images=images, train=train)
+    np.save(root / "mean.npy", Blurring().encode(to_model(images)).latent_dist.mode().numpy())
+    return [i for i in range(N) if i // 2 % 3 != 0]
 
 
 def shard(path, images, names=("a", "b")):
@@ -93,21 +98,36 @@ def shard(path, images, names=("a", "b")):
 
 def run(study, samples, out="audit.json", **settings):
     root = study.root
-    audit(
-        config.Audit(**settings),
+    settings = config.Audit(**settings)
+    search(
+        settings,
         seed=3,
         cohort=root / "cohort",
         split=root / "cohort" / "split.csv",
         latents=root,
         autoencoder=root,
         samples=samples,
-        out=root / out,
+        out=root / "search.json",
         pairs=root / "pairs.png",
         distances=root / "distances.png",
         hardware=Hardware(),
+        journal=Journal(None, "search", {}),
+    )
+    membership = {"metric": "membership", "value": 0.55, "interval": [0.45, 0.65], "floor": None}
+    (root / "membership.json").write_text(json.dumps(membership))
+    audit(
+        settings,
+        search=root / "search.json",
+        results=[root / "membership.json"],
+        out=root / out,
         journal=Journal(None, "audit", {}),
     )
     return json.loads((root / out).read_text())
+
+
+def measured(result, name):
+    (found,) = [entry for entry in result["measures"] if entry["name"] == name]
+    return found
 
 
 def test_samples_of_the_same_kind_pass(study):
@@ -116,12 +136,13 @@ def test_samples_of_the_same_kind_pass(study):
         shard(study.root / "shard-00001.npz", decoded(pictures(100, seed=4))),
     ]
     result = run(study, samples)
-    (gate,) = result["gates"]
-    assert result["passed"]
+    copies, gate, membership = result["gates"]
+    assert result["passed"] and membership["judged"] == 0.45
+    assert copies["value"] == 0 and result["copies"] == []
     assert gate["value"] < 0.05
     assert gate["interval"][0] <= gate["value"] <= gate["interval"][1]
     assert gate["n"] == {"train": 160, "test": 80, "synthetic": 400}
-    (nearer,) = result["measures"]
+    nearer = measured(result, "nearer_to_train_than_test")
     assert 0.35 < nearer["value"] < 0.65, "neither train nor test is nearer to such samples"
     assert require_passed(study.root / "audit.json", samples) == result
 
@@ -136,9 +157,9 @@ def test_planted_copies_are_found_and_refused(study, through_decoder):
         shard(study.root / "shard-00000.npz", images[:90]),
         shard(study.root / "shard-00001.npz", images[90:]),
     ]
-    result = run(study, samples, memorised_share=0.05)
+    result = run(study, samples)
     assert not result["passed"]
-    assert result["gates"][0]["value"] >= 0.1
+    assert measured(result, "memorised_share")["value"] >= 0.1
     first = result["memorised"][:20]
     assert {entry["train_image"] for entry in first} == {f"i{i}" for i in study.train[:20]}
     assert max(entry["distance"] for entry in first) < 1e-6
@@ -146,9 +167,9 @@ def test_planted_copies_are_found_and_refused(study, through_decoder):
         require_passed(study.root / "audit.json", samples)
     message = str(refused.value)
     assert "memorised_share is 0.1" in message
-    assert "allowed are 0.05" in message
-    assert message.count("train image i") == 10, "the first ten are named"
-    assert "audit.json" in message and "audit.memorised_share" in message
+    assert "allowed are at most 0.05" in message
+    assert message.count("train image i") == 20, "the first ten of each kind are named"
+    assert "audit.json" in message and "audit.override" in message
 
 
 def test_nearness_to_train_shows_when_samples_are_noisy_copies(study):
@@ -156,8 +177,7 @@ def test_nearness_to_train_shows_when_samples_are_noisy_copies(study):
     copies = study.images[rng.choice(study.train, 200)].astype(float)
     noisy = (copies + rng.normal(0, 25, copies.shape)).clip(0, 255).astype(np.uint8)
     result = run(study, [shard(study.root / "shard-00000.npz", noisy)])
-    (nearer,) = result["measures"]
-    assert nearer["interval"][0] > 0.5
+    assert measured(result, "nearer_to_train_than_test")["interval"][0] > 0.5
 
 
 def test_the_same_again_whatever_the_shards(study):

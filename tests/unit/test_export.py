@@ -146,10 +146,45 @@ def test_nothing_about_real_images_leaves(tmp_path):
 
 def test_a_failed_audit_stops_the_export(tmp_path):
     made = make(tmp_path / "run")
-    write_audit(made.root, made.shards, value=0.2)
-    with pytest.raises(UserError, match="nothing is exported"):
+    write_audit(made.root, made.shards, copies=2)
+    with pytest.raises(UserError, match="nothing is exported") as refused:
         run(made)
+    assert "mirrored, correlation 0.9990" in str(refused.value)
     assert not (made.root / "export").exists()
+
+
+def test_an_overridden_gate_is_on_the_card(tmp_path):
+    made = make(tmp_path / "run")
+    write_audit(made.root, made.shards, copies=2, override="phantoms, nobody's images")
+    folder = run(made)
+    _, body = front_matter(folder)
+    assert "`copies` failed and was overridden" in body and "phantoms, nobody's images" in body
+    results = json.loads((folder / "results.json").read_text())
+    assert results["audit"]["gates"][0]["override"] and not results["audit"]["passed"]
+
+
+def test_dropped_images_are_gone_and_counted(tmp_path):
+    made = make(tmp_path / "run")
+    dropped = [("a", 0), ("a", 7), ("b", 3)]
+    write_audit(made.root, made.shards, copies=3, dropped=dropped)
+    folder = run(made)
+    entries = [
+        entry for name in SPLITS.values() for entry in metadata(folder / "imagefolder" / name)
+    ]
+    images = {(entry["label"], int(entry["index"])) for entry in entries}
+    assert len(entries) == len(images) == 47 and not images & set(dropped)
+    assert len(list(folder.glob("imagefolder/*/*/*.png"))) == 47
+    with np.load(folder / "tiny.npz", allow_pickle=False) as arrays:
+        assert sum(len(arrays[f"{split}_images"]) for split in SPLITS) == 47
+    _, body = front_matter(folder)
+    assert "3 of the 50 images drawn were left out" in body and "There are\n47 grey images" in body
+
+
+def test_an_export_of_nothing_is_refused(tmp_path):
+    made = make(tmp_path / "run", counts=(2, 1))
+    write_audit(made.root, made.shards, copies=3, dropped=[("a", 0), ("a", 1), ("b", 0)])
+    with pytest.raises(UserError, match="every synthetic image is memorised"):
+        run(made)
 
 
 def test_colour_images_of_sixteen_bits_are_refused(tmp_path):

@@ -45,7 +45,7 @@ def results(tmp_path):
     return folder
 
 
-def audited(results, passed):
+def audited(results, passed, override=None):
     gate = {
         "name": "memorised_share",
         "value": 0.0125,
@@ -53,7 +53,12 @@ def audited(results, passed):
         "floor": {"value": 0.01, "interval": [0.001, 0.05]},
         "n": {"synthetic": 400},
     }
-    audit = {"passed": passed, "gates": [gate], "measures": []}
+    audit = {
+        "passed": passed,
+        "gates": [gate | {"passed": passed} | ({"override": override} if override else {})],
+        "measures": [gate],
+        "dropped": [],
+    }
     (results / "audit.json").write_text(json.dumps(audit))
 
 
@@ -94,6 +99,12 @@ def test_a_run_that_was_not_exported(results, passed, told):
     text = summary(results)
     assert told in text
     assert "Dataset:" not in text
+
+
+def test_an_overridden_gate_is_told_with_its_reason(results):
+    audited(results, False, "nobody's images")
+    text = summary(results)
+    assert "failed, and overridden" in text and "memorised_share: nobody's images" in text
 
 
 def test_an_absent_folder(tmp_path):

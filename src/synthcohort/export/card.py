@@ -10,6 +10,7 @@ import yaml
 
 from synthcohort import __version__, shards, sources, summary
 from synthcohort.config import Config
+from synthcohort.export import privacy
 from synthcohort.export.imagefolder import FOLDERS
 
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
@@ -45,7 +46,7 @@ def write(path: Path, facts: Facts) -> None:
         _how_to_load(facts),
         _how_made(facts),
         _evidence(facts),
-        _privacy(facts),
+        f"{privacy.section(facts.audit, len(facts.split))}\n{_figure(facts, 'distances.png')}",
         _use(),
         _terms(facts),
         _citation(facts),
@@ -86,6 +87,7 @@ def _front_matter(facts: Facts) -> str:
 
 
 def _what(facts: Facts) -> str:
+    count = np.count_nonzero(facts.split)
     channels, height, width = facts.samples.shape
     bits = 8 * facts.samples.dtype.itemsize
     colour = "grey" if channels == 1 else "RGB"
@@ -93,7 +95,7 @@ def _what(facts: Facts) -> str:
     return f"""# {facts.system.export.title}
 
 **Every image in this dataset is synthetic**, and no real image is part of it. There are
-{np.count_nonzero(facts.split)} {colour} images of {height}×{width} pixels with {bits} bits, drawn from a {kind}
+{count} {colour} images of {height}×{width} pixels with {bits} bits, drawn from a {kind}
 that was trained on a cohort of real images (system `{facts.system.name}`). The splits are random
 within each label.
 
@@ -199,69 +201,6 @@ test patients): what a perfect synthetic dataset would reach.
 `results.json` has the same with the details needed to compare it.
 
 {_figure(facts, "embedding.png")}"""
-
-
-def _privacy(facts: Facts) -> str:
-    measured = {entry["name"]: entry for entry in facts.audit["measures"]}
-    near, copies = measured["memorised_share"], measured["copies"]
-    low, high = near["interval"]
-    percent = {
-        "value": near["value"],
-        "low": low,
-        "high": high,
-        "floor": near["floor"]["value"],
-        "quantile": near["quantile"],
-    }
-    percent = {name: f"{100 * value:.3g} %" for name, value in percent.items()}
-    return f"""## Privacy audit
-
-**Copies in pixels**: {copies["value"]} of {copies["n"]["synthetic"]} synthetic images are more like
-a train image, as it is or shifted by up to two pixels, noised or mirrored, than any real image of
-another person comes near to (among {copies["n"]["test"]} real test images it would be
-{copies["floor"]["value"]}).
-
-**Memorised**: a synthetic image counts as memorised when it lies as near to a train image as the
-nearest {percent["quantile"]} of the real test images do. That holds for **{percent["value"]}** of
-the synthetic images (95 % interval {percent["low"]} to {percent["high"]}). Among real test images,
-with the limit set by other patients, it is {percent["floor"]}. Distance: {facts.audit["distance"]}.
-
-The export depended on these gates:
-
-{_gates(facts)}
-{_dropped(facts)}What this audit cannot show: that no image repeats a patient in another way (a part of an image, a
-turned, scaled or recoloured one); that nobody who holds the model or a patient's image can find out
-that it was used for training, where the plain attack measured here fails; and that nobody can be
-recognised by what they know of a person. It is no proof of anonymity in the sense of any law.
-
-{_figure(facts, "distances.png")}"""
-
-
-def _gates(facts: Facts) -> str:
-    lines = ["| Gate | Compared | Allowed | Outcome |", "|---|---:|---:|---|"]
-    for gate in facts.audit["gates"]:
-        compared = "not measured" if gate["judged"] is None else f"{gate['judged']:.4g}"
-        bound = {"low": ", lower bound", "high": ", upper bound"}.get(gate["of"], "")
-        allowed = f"{gate['rule'].replace('_', ' ')} {gate['threshold']:.4g}"
-        outcome = "passed" if gate["passed"] else "**failed, overridden**"
-        lines.append(f"| `{gate['name']}`{bound} | {compared} | {allowed} | {outcome} |")
-    overridden = [
-        f"- **`{gate['name']}` failed and was overridden** by the dataset's maker, who gave this "
-        f"reason: {' '.join(gate['override'].split())}"
-        for gate in facts.audit["gates"]
-        if "override" in gate
-    ]
-    return "\n".join([*lines, *(["", *overridden] if overridden else []), ""])
-
-
-def _dropped(facts: Facts) -> str:
-    count = len(facts.audit["dropped"])
-    if not count:
-        return ""
-    return (
-        f"**{count} of the {len(facts.split)} images drawn were left out** because they were found "
-        "as copies\nor as memorised; the figures above and the other metrics are of all images "
-        "drawn.\n\n"
-    )
 
 
 def _use() -> str:

@@ -26,7 +26,7 @@ MODELS = ("autoencoder", "diffusion", "latents")
 # Shares of T. Near t = 0 and near T all images are alike to the network; Carlini finds t of some
 # 100 of 1000 the most telling.
 TIMES = (0.05, 0.1, 0.2, 0.3)
-NOISES = 4
+NOISES = 2
 BATCH = 64
 HALVINGS = 200
 

@@ -20,6 +20,7 @@ import numpy as np
 from synthcohort import shards
 from synthcohort.audit.neighbours import nearest
 from synthcohort.audit.space import Space
+from synthcohort.cohort import blocks
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation.figures import draw_against_floor
@@ -107,14 +108,20 @@ def _second_scans(
     """
     n = len(patient)
     own, first = np.full(n, np.inf), np.zeros(n, dtype=bool)
-    for i in np.flatnonzero(several):
-        difference = vectors - vectors[n + i]
-        distance = np.sqrt(np.mean(difference**2, axis=1, dtype=np.float64))
-        distance = np.minimum(distance[:n], distance[n:])
-        same = patient == patient[i]
-        own[i] = distance[same & (session != session[i])].min()
-        first[i] = own[i] < distance[~same].min(initial=np.inf)
+    forms = [np.asarray(vectors[:n], np.float64), np.asarray(vectors[n:], np.float64)]
+    for rows in blocks(np.flatnonzero(several)):
+        distance = np.min([_distances(forms[1][rows], form) for form in forms], axis=0)
+        for i, row in zip(rows, distance, strict=True):
+            same = patient == patient[i]
+            own[i] = row[same & (session != session[i])].min()
+            first[i] = own[i] < row[~same].min(initial=np.inf)
     return own, first
+
+
+def _distances(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """N×M root-mean-square differences over the D elements."""
+    square = (queries**2).sum(1)[:, None] + (references**2).sum(1) - 2 * queries @ references.T
+    return np.sqrt(np.maximum(square, 0) / queries.shape[1])
 
 
 def _share(found: np.ndarray, patients: np.ndarray, seed: int) -> dict:
