@@ -41,6 +41,9 @@ class Autoencoder(Training):
     to level; `kl` starts at the full resolution."""
     latent_channels: Positive = 8
     """Channels of the latent."""
+    recompute: bool = False
+    """Compute the activations of `kl` anew in the backward pass in place of keeping them: slower,
+    but for large images within a third of the memory (Chen 2016)."""
     reconstruction: Literal["l1", "mse"] = "l1"
     """Loss between an image and its reconstruction, of weight 1: mean absolute or mean squared
     error."""
@@ -58,6 +61,8 @@ class Autoencoder(Training):
         if self.network != "none":
             if not self.images:
                 raise ValueError("images: missing; give how many images the training is to see")
+            if self.recompute and self.network != "kl":
+                raise ValueError("recompute: is for network: kl; leave it out")
             return self
         others = sorted(set(self.model_dump(exclude_defaults=True)) - {"network"})
         if others:

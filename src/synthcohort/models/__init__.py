@@ -50,7 +50,7 @@ def build_autoencoder(
         )
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-    return AutoencoderKL(
+    model = AutoencoderKL(
         in_channels=image_channels,
         out_channels=image_channels,
         down_block_types=("DownEncoderBlock2D",) * levels,
@@ -61,6 +61,9 @@ def build_autoencoder(
         norm_num_groups=math.gcd(32, *settings.channels),
         sample_size=size[0],
     )
+    if settings.recompute:
+        model.enable_gradient_checkpointing()
+    return model
 
 
 def build_denoiser(
