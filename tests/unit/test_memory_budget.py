@@ -61,8 +61,7 @@ def measured(folder: Path, training: str, changes: str = "") -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(
-    ("training", "changes"),
-    [("autoencoder", ""), ("autoencoder", ", recompute: true"), ("diffusion", "")],
+    ("training", "changes"), [("autoencoder", ", recompute: true"), ("diffusion", "")]
 )
 def test_the_computed_peak_is_the_measured_one_within_a_fifth(tmp_path, training, changes):
     computed, real = measured(tmp_path, training, changes)

@@ -32,7 +32,12 @@ def build_autoencoder(
     if settings.network == "none":
         from synthcohort.models.identity import IdentityAutoencoder
 
-        return IdentityAutoencoder(in_channels=image_channels)
+        if any(side % settings.patch for side in size):
+            raise UserError(
+                f"prepare.size is {size[0]}×{size[1]}, but autoencoder.patch needs multiples of "
+                f"{settings.patch}; change one of the two"
+            )
+        return IdentityAutoencoder(in_channels=image_channels, patch=settings.patch)
     levels = len(settings.channels)
     reduction = 2 ** (levels + 1) if settings.network == "strided" else 2 ** (levels - 1)
     if any(side % reduction for side in size):
