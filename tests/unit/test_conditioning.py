@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
 from synthcohort import shards
 from synthcohort.cohort import MANIFEST_COLUMNS, open_cohort
@@ -15,7 +16,8 @@ from synthcohort.config import Autoencoder, Diffusion, Sampling
 from synthcohort.device import Hardware
 from synthcohort.diffusion.objective import withhold
 from synthcohort.diffusion.sampling import sample
-from synthcohort.models import build_denoiser, load_autoencoder, load_denoiser
+from synthcohort.errors import UserError
+from synthcohort.models import build_autoencoder, build_denoiser, load_autoencoder, load_denoiser
 from synthcohort.models.condition import describe, predict, withheld
 from synthcohort.tracking.journal import Journal, read_journal
 from synthcohort.training.autoencoder import train_autoencoder
@@ -261,3 +263,17 @@ def test_shards_of_a_cohort_without_attributes_hold_none(tmp_path):
     sampled = shards.describe([tmp_path / "a.npz"])
     assert sampled.attributes.shape == (2, 0) and sampled.attribute_names == []
     assert not sampled.multi_label
+
+
+def test_patches_of_pixels_are_saved_loaded_and_put_back(tmp_path):
+    images = torch.rand(2, 3, 8, 12) * 2 - 1
+    model = build_autoencoder(Autoencoder(network="none", patch=2), 3, (8, 12))
+    model.save_pretrained(tmp_path)
+    loaded = load_autoencoder(tmp_path)
+    latents = loaded.encode(images).latent_dist.sample()
+    assert latents.shape == (2, 12, 4, 6)
+    assert torch.equal(loaded.decode(latents).sample, images)
+    with pytest.raises(UserError, match="needs multiples of 4"):
+        build_autoencoder(Autoencoder(network="none", patch=4), 1, (8, 10))
+    with pytest.raises(ValidationError, match="patch: is for network: none"):
+        Autoencoder(images=1, patch=2)

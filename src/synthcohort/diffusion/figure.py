@@ -11,8 +11,8 @@ from synthcohort.files import atomic_file
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
-COLUMNS = 12
-ROWS_OF_TWO_LABELS = 6
+COLUMNS = 16
+ROWS_OF_TWO_LABELS = 5
 MOST_LABELS = 12
 
 

@@ -32,7 +32,12 @@ def build_autoencoder(
     if settings.network == "none":
         from synthcohort.models.identity import IdentityAutoencoder
 
-        return IdentityAutoencoder(in_channels=image_channels)
+        if any(side % settings.patch for side in size):
+            raise UserError(
+                f"prepare.size is {size[0]}×{size[1]}, but autoencoder.patch needs multiples of "
+                f"{settings.patch}; change one of the two"
+            )
+        return IdentityAutoencoder(in_channels=image_channels, patch=settings.patch)
     levels = len(settings.channels)
     reduction = 2 ** (levels + 1) if settings.network == "strided" else 2 ** (levels - 1)
     if any(side % reduction for side in size):
@@ -50,7 +55,7 @@ def build_autoencoder(
         )
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-    return AutoencoderKL(
+    model = AutoencoderKL(
         in_channels=image_channels,
         out_channels=image_channels,
         down_block_types=("DownEncoderBlock2D",) * levels,
@@ -61,6 +66,9 @@ def build_autoencoder(
         norm_num_groups=math.gcd(32, *settings.channels),
         sample_size=size[0],
     )
+    if settings.recompute:
+        model.enable_gradient_checkpointing()
+    return model
 
 
 def build_denoiser(

@@ -1,0 +1,198 @@
+"""How much GPU memory the two trainings of a configuration take, computed without a GPU.
+
+    python benchmarks/memory_budget.py config/oasis.yaml [--precision bf16] [--batch 32]
+
+Two steps of each training run on tensors without contents (torch's FakeTensorMode), so that shapes
+and the order of operations are those of real ones; precisions are CUDA's, where autocast computes
+GroupNorm in float32. Every storage is counted from the operation that makes it to its release; the
+largest sum is the peak. Not counted: the CUDA context (about 0.5 GB), cuDNN's workspaces and the
+allocator's rounding; leave a tenth for them. torch.compile, which is on with CUDA, takes less.
+"""
+
+import argparse
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from synthcohort import config
+from synthcohort.diffusion.objective import loss
+from synthcohort.diffusion.schedule import build_schedule
+from synthcohort.models import build_autoencoder, build_denoiser
+from synthcohort.training.losses import build_discriminator, hinge, ssim
+from synthcohort.training.state import adamw, descend, update_average
+
+
+class Live(TorchDispatchMode):
+    """Counts the bytes of all storages that operations inside the block have made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        made = function(*arguments, **(keywords or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, torch.Tensor):
+                self._add(tensor.untyped_storage())
+        return made
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._known:
+            return
+        self._known.add(key)
+        self.bytes += size
+        self.peak = max(self.peak, self.bytes)
+        weakref.finalize(storage, self._release, key, size)
+
+    def _release(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.bytes -= size
+
+
+def size_of(tensors: Iterable[torch.Tensor]) -> int:
+    """Bytes of all of them together."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+@contextmanager
+def precision_of(name: str) -> Iterator[None]:
+    """The precision of the training, as CUDA's autocast has it (the CPU's leaves out GroupNorm)."""
+    norm = F.group_norm
+
+    def in_float32(x: torch.Tensor, *arguments: Any) -> torch.Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return norm(x.float(), *arguments)
+
+    mixed = name == "bf16"
+    computed = patch.object(F, "group_norm", in_float32) if mixed else nullcontext()
+    with computed, torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        yield
+
+
+def autoencoder_step(
+    settings: config.Autoencoder, shape: tuple[int, int, int], batch: int
+) -> tuple[dict[str, int], Callable[[], None]]:
+    """The bytes that stay from step to step, by name, and a step as training.autoencoder's."""
+    channels, *size = shape
+    model = build_autoencoder(settings, channels, tuple(size))
+    judge = build_discriminator(channels) if settings.adversarial_weight else None
+    parts = [part for part in (model, judge) if part is not None]
+    optimizers = [adamw(part, settings) for part in parts]
+    error = {"l1": F.l1_loss, "mse": F.mse_loss}[settings.reconstruction]
+
+    def step() -> None:
+        images = torch.zeros(batch, *shape)
+        latent = model.encode(images).latent_dist
+        z = latent.mean + latent.std * torch.zeros_like(latent.mean)
+        made = model.decode(z).sample.float()
+        with torch.autocast("cpu", enabled=False):
+            divergence = latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float()
+            total = error(made, images) + settings.structure_weight * (1 - ssim(made, images))
+            total = total + settings.kl_weight * 0.5 * divergence.mean()
+        if judge is not None:
+            total = total - settings.adversarial_weight * judge(made).float().mean()
+        descend(model, optimizers[0], total, settings.gradient_clip)
+        if judge is not None:
+            judged = hinge(judge(images).float(), judge(made.detach()).float())
+            descend(judge, optimizers[1], judged, settings.gradient_clip)
+
+    return _standing([p for part in parts for p in part.parameters()], 0), step
+
+
+def denoiser_step(
+    settings: config.Diffusion, latent: tuple[int, int, int], batch: int
+) -> tuple[dict[str, int], Callable[[], None]]:
+    """The same of the diffusion model, as training.diffusion's: with one label."""
+    model = build_denoiser(settings, latent, 1)
+    # Not a copy of the model: one of tensors without contents loses where it belongs.
+    average = build_denoiser(settings, latent, 1).requires_grad_(False)
+    optimizer = adamw(model, settings)
+    schedule = build_schedule(settings)
+
+    def step() -> None:
+        clean, noise = torch.zeros(2, batch, *latent)
+        t = torch.zeros(batch, dtype=torch.long)
+        condition = torch.zeros(batch, 2)
+        value = loss(model, schedule, clean, condition, t, noise, settings.loss)
+        descend(model, optimizer, value, settings.gradient_clip)
+        update_average(average, model, 1.0, batch)
+
+    return _standing(list(model.parameters()), size_of(average.parameters())), step
+
+
+def _standing(weights: list[torch.Tensor], average: int) -> dict[str, int]:
+    size = size_of(weights)
+    return {
+        "weights": size,
+        "gradients": size,
+        "AdamW's moments": 2 * size,
+        "average weights": average,
+    }
+
+
+def budget(build: Callable[[], tuple[dict[str, int], Callable[[], None]]]) -> dict[str, int]:
+    """The peak of a training in bytes: what stays, and "activations and temporaries" beside it.
+
+    Two steps run, since the moments of the optimizer are made in the first.
+    """
+    with Live() as live:
+        standing, step = build()
+        step()
+        live.peak = live.bytes
+        step()
+    standing["activations and temporaries"] = live.peak - sum(standing.values())
+    return standing | {"peak": live.peak}
+
+
+def latent_shape(system: config.Config) -> tuple[int, int, int]:
+    """C×H×W of what the diffusion model works on."""
+    channels = 1 if system.prepare.colour == "grey" else 3
+    with FakeTensorMode():
+        model = build_autoencoder(system.autoencoder, channels, system.prepare.size)
+        return tuple(
+            model.encode(torch.zeros(1, channels, *system.prepare.size)).latent_dist.mean.shape[1:]
+        )
+
+
+def budgets(
+    system: config.Config, precision: str, batch: int | None
+) -> Iterator[tuple[str, str, dict[str, int]]]:
+    """Name, shape in words and budget of each training of a system."""
+    pixels = (1 if system.prepare.colour == "grey" else 3, *system.prepare.size)
+    trainings = [("diffusion", system.diffusion, denoiser_step, latent_shape(system))]
+    if system.autoencoder.network != "none":
+        trainings.insert(0, ("autoencoder", system.autoencoder, autoencoder_step, pixels))
+    for name, settings, build, shape in trainings:
+        images = batch or settings.batch
+        words = f"{images} images a step of {'×'.join(map(str, shape))} in {precision}"
+        with precision_of(precision):
+            yield name, words, budget(lambda: build(settings, shape, images))  # noqa: B023
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
+    parser.add_argument("--batch", type=int, help="of both, in place of the configured ones")
+    asked = parser.parse_args()
+    system = config.load(asked.config)
+    with FakeTensorMode():
+        for name, words, found in budgets(system, asked.precision, asked.batch):
+            print(f"{name}, {words}:")
+            for what, size in found.items():
+                print(f"  {what:28}{size / 1e9:8.2f} GB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The computed memory of a training against the memory that a real one takes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from synthcohort.config import Autoencoder
+from synthcohort.models import build_autoencoder
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+CONFIG = """
+name: budget
+source: {kind: digits}
+prepare: {size: [64, 64]}
+autoencoder: {network: kl, images: 1, batch: 16, channels: [32, 32], latent_channels: 4%s}
+diffusion: {images: 1, batch: 32, channels: [64, 64], attention: [false, true], blocks: 1}
+"""
+# In a process of its own, where malloc gives back what is freed: the computed peak, and by how
+# much its largest resident memory grows with real tensors.
+CODE = """
+import resource, sys
+import torch
+sys.path.insert(0, sys.argv[1])
+import memory_budget
+from synthcohort import config
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+system = config.load(sys.argv[2])
+torch.set_num_threads(1)
+steps = {
+    "diffusion": (memory_budget.denoiser_step, system.diffusion, (4, 32, 32)),
+    "autoencoder": (memory_budget.autoencoder_step, system.autoencoder, (1, 64, 64)),
+}
+build, settings, shape = steps[sys.argv[3]]
+with FakeTensorMode():
+    computed = memory_budget.budget(lambda: build(settings, shape, settings.batch))["peak"]
+build(settings, shape, 1)[1]()  # imports, and what the libraries set up once
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+_, step = build(settings, shape, settings.batch)
+step(), step()
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(computed, 1024 * (after - before))
+"""
+
+
+def measured(folder: Path, training: str, changes: str = "") -> tuple[int, int]:
+    (folder / "config.yaml").write_text(CONFIG % changes)
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(BENCHMARKS), str(folder / "config.yaml"), training],
+        env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    computed, real = map(int, done.stdout.split())
+    return computed, real
+
+
+@pytest.mark.parametrize(
+    ("training", "changes"), [("autoencoder", ", recompute: true"), ("diffusion", "")]
+)
+def test_the_computed_peak_is_the_measured_one_within_a_fifth(tmp_path, training, changes):
+    computed, real = measured(tmp_path, training, changes)
+    assert computed == pytest.approx(real, rel=0.2)
+    assert computed > 50e6  # large enough to stand out from what else a process holds
+
+
+def test_recomputed_activations_give_the_same_gradients():
+    images, found = torch.rand(2, 1, 16, 16), []
+    for recompute in (False, True):
+        settings = Autoencoder(images=1, network="kl", channels=(8, 8), recompute=recompute)
+        torch.manual_seed(0)
+        model = build_autoencoder(settings, 1, (16, 16))
+        model.decode(model.encode(images).latent_dist.mode()).sample.square().mean().backward()
+        found.append([weight.grad for weight in model.parameters()])
+    for kept, anew in zip(*found, strict=True):
+        torch.testing.assert_close(kept, anew)
