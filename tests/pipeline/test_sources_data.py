@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-from conftest import TINY, configured, snakemake
+from tiny import TINY, configured, snakemake
 
 SIDE = 28
 

@@ -1,4 +1,5 @@
 rule summary:
+    localrule: True
     input:
         audit=rules.audit.output.audit,
         results=RESULT_FILES,
@@ -23,7 +24,7 @@ rule report_page:
         audit=rules.audit.output.audit,
         results=RESULT_FILES,
         figures=rules.show_samples.output.comparison,
-        samples=SHARDS,
+        samples=rules.gather.output,
     output:
         report(
             f"{RESULTS}/report.html",
@@ -46,6 +47,7 @@ rule report_page:
 
 
 rule publish:
+    localrule: True
     input:
         export=rules.export.output,
         summary=rules.summary.output,
