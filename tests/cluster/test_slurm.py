@@ -15,18 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import yaml
 from slurm import lacking, started
 from tiny import REPOSITORY, configured, run
 
 from synthcohort.tracking.journal import read_journal
 
 PROFILE = REPOSITORY / "workflow/profiles/slurm"
+THREADS = yaml.safe_load((PROFILE / "config.yaml").read_text())["set-threads"]
 JOURNALS = "results/tiny/journal"
-ON_GPUS = ("autoencoder", "encode", "diffusion", "sample", "classifier", "features", "audit")
 # What the profile asks a site to fill in, one core a job, and the pace of a small cluster.
 HERE = [
     *("--default-resources", "slurm_partition=gpu", "mem_mb=1000", "runtime=10"),
-    *("--set-threads", "evaluate_real_or_synthetic=1", *(f"{rule}=1" for rule in ON_GPUS)),
+    *("--set-threads", *(f"{rule}=1" for rule in ("autoencoder", "encode", "diffusion", *THREADS))),
     *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"),
     *("--seconds-between-status-checks", "2"),
 ]

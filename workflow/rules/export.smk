@@ -33,6 +33,7 @@ rule search:
 
 
 rule audit:
+    localrule: True
     input:
         search=rules.search.output.search,
         results=RESULT_FILES,

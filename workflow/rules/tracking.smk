@@ -20,6 +20,7 @@ rule summary:
 
 # Not after the export: where the audit fails, this page is what tells why.
 rule report_page:
+    localrule: True
     input:
         audit=rules.audit.output.audit,
         results=RESULT_FILES,
