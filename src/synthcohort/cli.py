@@ -61,6 +61,17 @@ def _parser() -> argparse.ArgumentParser:
     publish.add_argument("--out", type=Path, help="where to write the MLflow run id")
     publish.set_defaults(run=_publish)
 
+    discard = commands.add_parser(
+        "discard-damaged",
+        help="remove the shards that do not have their checksum",
+        description="Remove the shards of synthetic images that do not have their checksum, and "
+        "the table: the next run of snakemake makes these shards anew and no other.",
+    )
+    discard.add_argument(
+        "--samples", type=Path, required=True, help="results/<name>/samples/shards.csv"
+    )
+    discard.set_defaults(run=_discard_damaged)
+
     ui = commands.add_parser("ui", help="open the MLflow UI on what has run")
     ui.add_argument("--port", type=int, default=5000)
     ui.set_defaults(run=_ui)
@@ -109,6 +120,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
     from synthcohort.device import Hardware
     from synthcohort.files import sha256
+    from synthcohort.shard_table import listed
     from synthcohort.tracking.journal import Journal
     from synthcohort.tracking.live import follow
 
@@ -134,6 +146,8 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
     record |= {key: handed[key] for key in words}
     split = handed.get("split")
     inputs = {str(split): sha256(split)} if split is not None else {}
+    if "samples" in handed:
+        handed["samples"] = listed(handed["samples"])
     with follow(given.journal), Journal(given.journal, _stage_name(given), record, inputs) as open_:
         module, function = stage.function.split(":")
         getattr(importlib.import_module(f"synthcohort.{module}"), function)(**handed, journal=open_)
@@ -178,6 +192,19 @@ def _publish(given: argparse.Namespace) -> None:
     )
     if given.out:
         write_json(given.out, {"experiment": system.name, "run": run})
+
+
+def _discard_damaged(given: argparse.Namespace) -> None:
+    from synthcohort.shard_table import discard_damaged
+
+    damaged = discard_damaged(given.samples)
+    for path in damaged:
+        print(f"{path}: removed, it does not have the checksum in {given.samples}")
+    print(
+        f"{len(damaged)} damaged shards; run snakemake again, which makes them anew"
+        if damaged
+        else "every shard has its checksum"
+    )
 
 
 def _ui(given: argparse.Namespace) -> None:

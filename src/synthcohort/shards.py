@@ -1,6 +1,7 @@
 """Synthetic images as the sampling stage writes them: npz shards, read one at a time."""
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,10 +88,15 @@ def describe(paths: Sequence[Path]) -> Samples:
 
 
 def pixels(paths: Sequence[Path]) -> Iterator[np.ndarray]:
-    """The images of one shard after the other, n×C×H×W uint8 or uint16."""
+    """The images of one shard after the other, n×C×H×W uint8 or uint16.
+
+    Raises:
+        UserError: a shard is absent or damaged (every array in it has its own checksum).
+    """
     for path in paths:
         with _opened(path) as shard:
-            yield shard["images"]
+            images = shard["images"]
+        yield images
 
 
 @contextmanager
@@ -111,20 +117,32 @@ def mapped(paths: Sequence[Path], folder: Path) -> Iterator[np.ndarray]:
         yield images
 
 
-def _opened(path: Path) -> "np.lib.npyio.NpzFile":
+def pick(paths: Sequence[Path], samples: Samples, rows: np.ndarray) -> np.ndarray:
+    """The images `rows` (numbers over all shards, of which `samples` is the description), in that
+    order; only the shards they are in are read."""
+    picked = np.empty((len(rows), *samples.shape), samples.dtype)
+    for number in np.unique(samples.shard[rows]):
+        (images,) = pixels([paths[number]])
+        first = np.searchsorted(samples.shard, number)
+        here = np.flatnonzero(samples.shard[rows] == number)
+        picked[here] = images[rows[here] - first]
+    return picked
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[np.lib.npyio.NpzFile]":
+    # Also what is read from the shard while it is open, where a wrong checksum shows.
     try:
-        shard = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        with np.load(path, allow_pickle=False) as shard:
+            missing = [name for name in MEMBERS if name not in shard]
+            if missing:
+                raise ValueError(f"it has no {', '.join(missing)}")
+            yield shard
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
-            f"{path}: not a readable shard ({error}); delete it and run the sampling stage again"
+            f"{path}: not a readable shard ({error}); delete it, and shards.csv "
+            "beside it where there is one, and run the workflow again: only this shard is made anew"
         ) from None
-    missing = [name for name in MEMBERS if name not in shard]
-    if missing:
-        raise UserError(
-            f"{path}: not a shard of this version, {', '.join(missing)} missing; "
-            "delete it and run the sampling stage again"
-        )
-    return shard
 
 
 def _attributes(shard: "np.lib.npyio.NpzFile", count: int) -> dict[str, np.ndarray]:

@@ -84,6 +84,13 @@ STAGES = {
         words={"shard": int},
         hardware=True,
     ),
+    "gather": Stage(
+        "shard_table:gather",
+        "read every shard and list it with its checksum",
+        paths="folder out",
+        words={"shards": int},
+        seed=False,
+    ),
     "show-samples": Stage(
         "diffusion.figure:show_samples",
         "draw samples, alone and below real images",

@@ -1,7 +1,7 @@
 """The commands a user types: help, dry run, lint, and faults told without a traceback."""
 
 import pytest
-from conftest import REPOSITORY, TINY, configured, run, snakemake
+from tiny import REPOSITORY, configured, run, snakemake
 
 
 def test_help_and_version_answer(tmp_path):
@@ -48,12 +48,6 @@ def test_a_stage_tells_a_fault_without_a_traceback_and_leaves_nothing(tmp_path):
     assert failed.returncode != 0 and "nowhere" in failed.stdout
     assert "Traceback (most recent call last)" not in failed.stdout
     assert not list((tmp_path / "results/tiny/cohort").glob("*"))
-
-
-def test_two_thousand_shards_are_planned(tmp_path):
-    config = configured(tmp_path, sampling=TINY["sampling"] | {"images": 2000, "shard": 1})
-    planned = snakemake(tmp_path, "--configfile", config, "--dry-run", "--quiet")
-    assert planned.returncode == 0, planned.stdout[-2000:]
 
 
 def test_keys_are_changed_for_one_run_and_their_neighbours_stay(tmp_path):

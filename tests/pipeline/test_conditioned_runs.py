@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from conftest import TINY, configured, snakemake
 from PIL import Image
+from tiny import TINY, configured, snakemake
 
 RESULTS = Path("results/tiny")
 PATIENTS = 24

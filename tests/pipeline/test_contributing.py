@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import REPOSITORY, TINY, snakemake
 from scipy.ndimage import gaussian_filter
+from tiny import REPOSITORY, TINY, snakemake
 
 RANGE = (-1000, 400)
 

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-from conftest import configured, run, snakemake
 from PIL import Image
+from tiny import configured, run, snakemake
 
 from synthcohort.evaluation import metrics
 

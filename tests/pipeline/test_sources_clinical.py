@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from conftest import TINY, configured, snakemake
+from tiny import TINY, configured, snakemake
 
 RESULTS = "results/tiny"
 ACKNOWLEDGED = {"acknowledge": "ADNI Data Use Agreement"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
-from conftest import TINY, configured, snakemake
+from tiny import TINY, configured, snakemake
 
 SIDE = 28
 

@@ -1,6 +1,7 @@
 if FETCHES:
 
     rule fetch:
+        localrule: True
         output:
             directory(f"{RESULTS}/raw"),
         log:

@@ -20,7 +20,7 @@ RESULTS = f"results/{SYSTEM.name}"
 # Logs are removed before a rule is tried again. Journals must outlive that, so to Snakemake they
 # are parameters, neither logs nor outputs.
 LOGS = f"logs/{SYSTEM.name}"
-SHARDS = [f"{RESULTS}/samples/shard-{k:05d}.npz" for k in range(plan.shards(SYSTEM.sampling))]
+SHARDS = plan.shards(SYSTEM.sampling)
 FETCHES = sources.fetches(SYSTEM.source)
 
 CAPTIONS = Path(workflow.current_basedir).parent / "report"

@@ -1,8 +1,9 @@
 rule sets:
+    localrule: True
     input:
         images=rules.prepare.output.images,
         split=rules.split.output.split,
-        samples=SHARDS,
+        samples=rules.gather.output,
     output:
         f"{RESULTS}/evaluation/sets.json",
     log:
@@ -41,7 +42,7 @@ rule features:
     input:
         images=rules.prepare.output.images,
         split=rules.split.output.split,
-        samples=SHARDS,
+        samples=rules.gather.output,
         sets=rules.sets.output,
         models=lambda wildcards: paths_of(extractors.module(wildcards.extractor).MODELS),
     output:
@@ -73,7 +74,7 @@ for job, measured in metrics.jobs().items():
         input:
             images=rules.prepare.output.images,
             split=rules.split.output.split,
-            samples=SHARDS,
+            samples=rules.gather.output,
             sets=rules.sets.output,
             features=f"{RESULTS}/evaluation/features-{job}.npz" if job in extractors.names() else [],
             models=paths_of(metrics.models(job)),
@@ -141,10 +142,11 @@ rule guidance:
 
 
 rule observer:
+    localrule: True
     input:
         images=rules.prepare.output.images,
         split=rules.split.output.split,
-        samples=SHARDS,
+        samples=rules.gather.output,
     output:
         page=report(
             f"{RESULTS}/observer/index.html",

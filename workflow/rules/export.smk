@@ -4,7 +4,7 @@ rule search:
         split=rules.split.output.split,
         autoencoder=rules.autoencoder.output.model,
         latents=rules.encode.output.latents,
-        samples=SHARDS,
+        samples=rules.gather.output,
     output:
         search=f"{RESULTS}/evaluation/search.json",
         pairs=report(
@@ -33,6 +33,7 @@ rule search:
 
 
 rule audit:
+    localrule: True
     input:
         search=rules.search.output.search,
         results=RESULT_FILES,
@@ -51,7 +52,7 @@ rule audit:
 
 rule export:
     input:
-        samples=SHARDS,
+        samples=rules.gather.output,
         audit=rules.audit.output.audit,
         results=RESULT_FILES,
         autoencoder=rules.autoencoder.output.model,

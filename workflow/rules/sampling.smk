@@ -21,11 +21,30 @@ rule sample:
         " --journal {params.journal} 2>&1 | tee {log}"
 
 
+# What comes later depends on the table alone: two thousand shards would make its command line too
+# long and, as the input of every rule, Snakemake slow.
+rule gather:
+    input:
+        expand(f"{RESULTS}/samples/shard-{{k:05d}}.npz", k=range(SHARDS)),
+    output:
+        f"{RESULTS}/samples/shards.csv",
+    log:
+        f"{LOGS}/gather.log",
+    params:
+        journal=f"{RESULTS}/journal/gather.jsonl",
+        folder=subpath(output[0], parent=True),
+        shards=SHARDS,
+    shell:
+        "synthcohort gather --shards {params.shards} --folder {params.folder} --out {output}"
+        " --journal {params.journal} 2>&1 | tee {log}"
+
+
 rule show_samples:
+    localrule: True
     input:
         images=rules.prepare.output.images,
         split=rules.split.output.split,
-        samples=SHARDS,
+        samples=rules.gather.output,
     output:
         samples=report(
             f"{RESULTS}/figures/samples.png",

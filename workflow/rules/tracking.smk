@@ -1,4 +1,5 @@
 rule summary:
+    localrule: True
     input:
         audit=rules.audit.output.audit,
         results=RESULT_FILES,
@@ -19,12 +20,13 @@ rule summary:
 
 # Not after the export: where the audit fails, this page is what tells why.
 rule report_page:
+    localrule: True
     input:
         audit=rules.audit.output.audit,
         results=RESULT_FILES,
         figures=rules.show_samples.output.comparison,
         guidance=rules.guidance.output.result,
-        samples=SHARDS,
+        samples=rules.gather.output,
     output:
         report(
             f"{RESULTS}/report.html",
@@ -47,6 +49,7 @@ rule report_page:
 
 
 rule publish:
+    localrule: True
     input:
         export=rules.export.output,
         summary=rules.summary.output,

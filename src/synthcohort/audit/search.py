@@ -155,7 +155,7 @@ def search(
     draw_distances(distances, test_distance, distance, limit, settings.quantile)
     draw_pairs(
         pairs,
-        _pick(samples, sampled, np.array(drawn)),
+        shards.pick(samples, sampled, np.array(drawn)),
         data.images[np.array([beside[i] for i in drawn])],
         [
             f"copy ({told_of_copies[i]['way']}), correlation {1 - told_of_copies[i]['missing']:.4f}"
@@ -280,14 +280,3 @@ def _distance_to_part(
     )
     both = np.concatenate([chosen, chosen + len(rows)])
     return nearest(queries, vectors, hardware, among=both)[0]
-
-
-def _pick(paths: Sequence[Path], sampled: shards.Samples, rows: np.ndarray) -> np.ndarray:
-    """The synthetic images `rows` (numbers over all shards), in that order."""
-    picked = np.empty((len(rows), *sampled.shape), sampled.dtype)
-    for number in np.unique(sampled.shard[rows]):
-        (images,) = shards.pixels([paths[number]])
-        first = np.flatnonzero(sampled.shard == number)[0]
-        here = np.flatnonzero(sampled.shard[rows] == number)
-        picked[here] = images[rows[here] - first]
-    return picked

@@ -35,8 +35,9 @@ def show_samples(
         label: np.flatnonzero(sampled.labels == label)[: rows * COLUMNS]
         for label in range(len(names))
     }
-    made = _pick(samples, np.concatenate(list(wanted.values())))
-    synthetic = {label: [made[row] for row in chosen] for label, chosen in wanted.items()}
+    synthetic = {
+        label: list(shards.pick(samples, sampled, chosen)) for label, chosen in wanted.items()
+    }
     _draw([(names[label], synthetic[label]) for label in synthetic], rows, figure)
 
     test, draw = data.of("test"), np.random.default_rng(derive(seed, "show-samples"))
@@ -49,15 +50,6 @@ def show_samples(
     _draw(pairs, 1, comparison)
     journal.figure(figure)
     journal.figure(comparison)
-
-
-def _pick(samples: Sequence[Path], rows: np.ndarray) -> dict[int, np.ndarray]:
-    """The pixels of the samples with these numbers over all shards in order."""
-    wanted, picked, first = set(rows.tolist()), {}, 0
-    for images in shards.pixels(samples):
-        picked |= {first + i: images[i] for i in range(len(images)) if first + i in wanted}
-        first += len(images)
-    return picked
 
 
 def _draw(groups: list[tuple[str, list[np.ndarray]]], rows: int, out: Path) -> None:

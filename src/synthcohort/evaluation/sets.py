@@ -108,14 +108,8 @@ def open_sets(
         for name in ("train", "test")
     }
     sampled, take = shards.describe(samples), np.array(rows["synthetic"])
-    images = np.empty((len(take), *sampled.shape), sampled.dtype)
-    start = 0
-    for block in shards.pixels(samples):
-        here = (take >= start) & (take < start + len(block))
-        images[here] = block[take[here] - start]
-        start += len(block)
     opened["synthetic"] = Set(
-        images=images,
+        images=shards.pick(samples, sampled, take),
         classes=classes_of(sampled, data, samples)[take],
         patients=np.array([f"synthetic {row}" for row in take]),
         rows=take,

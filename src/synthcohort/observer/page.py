@@ -48,9 +48,13 @@ def make_page(
             f"{split}: no label has both real test images and synthetic ones, so there is nothing "
             "to tell apart; give test more patients (split.fractions) or raise sampling.images"
         )
-    made = _pixels(samples, {row for _, row in pairs})
+    rows = [row for _, row in pairs]
+    made = shards.pick(samples, sampled, np.array(rows))
     images = [_real(data, row, random) for row, _ in pairs]
-    images += [_synthetic(samples, sampled, row, made[row], random) for _, row in pairs]
+    images += [
+        _synthetic(samples, sampled, row, pixels, random)
+        for row, pixels in zip(rows, made, strict=True)
+    ]
     images = [images[i] for i in random.permutation(len(images))]
     pngs = [image.pop("png") for image in images]
 
@@ -88,15 +92,6 @@ def _matched(
         if left and len(pairs) < most:
             pairs.append((row, left.pop()))
     return pairs
-
-
-def _pixels(samples: Sequence[Path], rows: set[int]) -> dict[int, np.ndarray]:
-    """C×H×W of the samples with these row numbers over all shards in order."""
-    found, first = {}, 0
-    for images in shards.pixels(samples):
-        found |= {first + i: images[i] for i in range(len(images)) if first + i in rows}
-        first += len(images)
-    return found
 
 
 def _real(data: Cohort, row: int, random: np.random.Generator) -> dict[str, str]:

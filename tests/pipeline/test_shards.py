@@ -1,0 +1,70 @@
+"""Many shards: the plan of a large set, a half-finished set, and a shard that has been damaged."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny import configured, run, snakemake
+
+TABLE = "results/tiny/samples/shards.csv"
+SHARD = "results/tiny/samples/shard-00001.npz"
+
+
+@pytest.fixture
+def copied(finished, tmp_path) -> Path:
+    """A finished run that a test may damage."""
+    folder = tmp_path / "copied"
+    return Path(shutil.copytree(finished, folder))  # with the times of the files
+
+
+def jobs(output: str) -> dict[str, int]:
+    """How many jobs of each rule Snakemake says it would run."""
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, re.M)}
+
+
+def make_table(folder: Path, *arguments: str) -> str:
+    done = snakemake(folder, TABLE, "--configfile", str(folder / "config.yaml"), *arguments)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def test_two_thousand_shards_are_planned(tmp_path):
+    config = configured(tmp_path, sampling={"images": 1_000_000, "shard": 500, "steps": 5})
+    planned = snakemake(tmp_path, "--configfile", config, "--dry-run")
+    assert planned.returncode == 0, planned.stdout[-4000:]
+    assert jobs(planned.stdout)["sample"] == 2_000
+    # No command names every shard: a shell takes 128 KiB at most.
+    commands = snakemake(
+        tmp_path, "--configfile", config, "--dry-run", "--printshellcmds"
+    ).stdout.split("synthcohort ")
+    assert max(map(len, commands)) > 500
+    assert not [text[:80] for text in commands if text.count("samples/shard-0") > 5]
+
+
+def test_only_the_missing_shards_of_a_half_finished_set_are_made(copied):
+    (copied / TABLE).unlink()
+    (copied / SHARD).unlink()
+    assert jobs(make_table(copied, "--dry-run")) == {"sample": 1, "gather": 1, "total": 2}
+
+
+def test_a_damaged_shard_is_found_and_made_again(copied):
+    before = (copied / TABLE).read_bytes()
+    whole = (copied / SHARD).read_bytes()
+    damaged = bytearray(whole)
+    damaged[2_000] ^= 1  # one bit of a pixel
+    (copied / SHARD).write_bytes(damaged)
+
+    gather = "synthcohort gather --shards 2 --folder results/tiny/samples --out shards.csv"
+    read = run(gather.split(), copied)
+    assert read.returncode == 1 and SHARD in read.stdout and "CRC" in read.stdout
+    assert "Traceback" not in read.stdout and not (copied / "shards.csv").exists()
+
+    found = run(["synthcohort", "discard-damaged", "--samples", TABLE], copied)
+    assert f"{SHARD}: removed" in found.stdout and "1 damaged" in found.stdout
+    assert jobs(make_table(copied)) == {"sample": 1, "gather": 1, "total": 2}
+    assert (copied / SHARD).read_bytes() == whole
+    assert (copied / TABLE).read_bytes() == before
+    assert (
+        "every shard" in run(["synthcohort", "discard-damaged", "--samples", TABLE], copied).stdout
+    )
