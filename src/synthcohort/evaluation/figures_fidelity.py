@@ -33,7 +33,7 @@ def draw_differences(
     """A distance above its floor, and below it signed differences, a row each."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 3.2 + 0.4 * len(differences)), layout="constrained")
+    figure = Figure(figsize=(8, 3.2 + 0.4 * len(differences)), layout="constrained")
     ratios = [1.6, len(differences) + 1]
     above, below = figure.subplots(2, 1, height_ratios=ratios)
     _rows(above, {"all": distance}, what)
@@ -65,7 +65,7 @@ def draw_extrapolation(
         axes.plot(0, end["value"], "D", color=colour, clip_on=False)
     axes.axhline(0, color=BLACK, linewidth=0.8)
     ticks = np.unique(curves["synthetic"]["n"])
-    axes.set_xticks([0, *(1 / ticks)], ["∞", *(f"1/{n:g}" for n in ticks)])
+    axes.set_xticks([0, *(1 / ticks)], ["∞", *(f"1/{n:.3g}" for n in ticks)])
     axes.set(xlabel="1/N; at the left the extrapolation to infinite N, 95 % interval", ylabel=what)
     axes.grid(alpha=0.3)
     _legend(figure, axes)

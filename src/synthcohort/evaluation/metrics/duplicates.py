@@ -73,9 +73,9 @@ def share(found: np.ndarray, patients: np.ndarray) -> dict:
     patient are alike. It says something where none is found too, as no bootstrap does."""
     from scipy.stats import norm
 
-    p, n, z = float(found.mean()), len(set(patients)), norm.ppf((1 + CONFIDENCE) / 2)
+    p, n, z = float(found.mean()), len(set(patients)), float(norm.ppf((1 + CONFIDENCE) / 2))
     middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    margin = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    margin = z / (1 + z**2 / n) * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
     # Rounding must not put the ends beyond the value where it is 0 or 1.
     return {"value": p, "interval": [min(p, middle - margin), max(p, middle + margin)]}
 

@@ -39,9 +39,9 @@ def measure(
     draw_differences(
         figure,
         result,
-        f"Fréchet distance, standardised statistics, N = {len(material.sets['test'].images)} each",
+        f"Fréchet distance, standardised statistics\nN = {len(material.sets['test'].images)} each",
         {entry["statistic"]: entry for entry in apart[:SHOWN]},
-        "Difference of the means, in standard deviations of train, 95 % interval",
+        "Difference of the means, in standard deviations of train\n95 % interval",
     )
     above = result.pop("above_floor")
     details = {
