@@ -34,7 +34,7 @@ def draw_guidance(path: Path, result: Mapping) -> None:
             color=BLACK,
             linestyle="--",
             linewidth=1,
-            label=f"chosen: {result['chosen']:g}",
+            label=f"chosen: {result['value']:g}",
         )
         axes.set(xlabel="Guidance scale (no unit)", ylabel=PANELS[name])
         axes.set_ylim(bottom=0)
