@@ -56,8 +56,8 @@ def main() -> None:
 def train(folder: Path) -> None:
     """The workflow up to the trained models."""
     (folder / "config.yaml").write_text(yaml.safe_dump(SYSTEM))
-    command = ["snakemake", "--cores", "2", "--quiet", "--snakefile", REPOSITORY / "Snakefile"]
-    command += ["--configfile", "config.yaml", "results/scale/diffusion"]
+    command = ["snakemake", "results/scale/diffusion", "--cores", "2", "--quiet"]
+    command += ["--snakefile", REPOSITORY / "Snakefile", "--configfile", "config.yaml"]
     subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr)
 
 
