@@ -72,9 +72,7 @@ class Ranks:
         if self.size == 1:
             return module
         device = next(module.parameters()).device
-        wrapped = DistributedDataParallel(
-            module, [device] if device.type == "cuda" else None, broadcast_buffers=False
-        )
+        wrapped = DistributedDataParallel(module, [device] if device.type == "cuda" else None)
         self._wrapped.append(wrapped)
         return wrapped
 
