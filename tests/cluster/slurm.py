@@ -17,11 +17,13 @@ CONFIGURATION = Path("/etc/slurm")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel")
 MARK = "# Written by synthcohort's tests; they remove it again.\n"
 GPUS = 2
+# A job that is put back into the queue waits for cred_expire, otherwise two minutes.
 SLURM = """\
 ClusterName=synthcohort
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
+AuthInfo=cred_expire=10
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SwitchType=switch/none

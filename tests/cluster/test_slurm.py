@@ -6,6 +6,7 @@ on this machine (`finished`) says what has to come out.
 """
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -110,7 +111,7 @@ def test_a_killed_snakemake_goes_on_where_it_was(disturbed):
 def test_shards_are_one_array_with_a_gpu_each(disturbed):
     assert "Submitted array job" in disturbed.said["without --rerun-incomplete"]
     for stage in ("autoencoder", "diffusion", "sample-00000"):
-        assert "gres/gpu=1" in disturbed.jobs[stage]
+        assert re.search("TresPerJob=gres.gpu:1 ", disturbed.jobs[stage])
     assert "ArrayTaskId=" in disturbed.jobs["sample-00000"]
     assert "mem=32000M" in disturbed.jobs["diffusion"]
 

@@ -28,7 +28,8 @@ def test_the_profile_names_only_rules_there_are(planned):
 
 def test_networks_run_on_gpus_and_the_rest_does_not(planned):
     on_gpus = {rule for rule, resources in planned.items() if "gpu=1" in resources}
-    networks = {"autoencoder", "encode", "diffusion", "sample", "classifier", "features", "search"}
+    networks = {"autoencoder", "encode", "diffusion", "sample", "classifier", "features"}
+    networks |= {"guidance", "search"}
     metrics = {"images", "membership", "real_or_synthetic", "utility"}
     assert on_gpus == networks | {f"evaluate_{name}" for name in metrics}
 
