@@ -24,6 +24,7 @@ DENOISED = 6
 STEPS = 50
 IN_STRIP = 10
 IN_ANIMATION = 26
+BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito
 # Small images are enlarged to about this height.
 ANIMATION_HEIGHT = 128
 
@@ -52,16 +53,16 @@ def draw_noising(
 
     betas, steps = schedule.betas.numpy(), np.arange(last + 1)
     rising, falling, values = below.subplots(1, 3)
-    rising.plot(steps, betas, label="β")
-    falling.plot(steps, 1 - betas, label="α")
-    falling.plot(steps, np.cumprod(1 - betas.astype(np.float64)), label="ᾱ")
+    rising.plot(steps, betas, color=BLUE, label="β")
+    falling.plot(steps, 1 - betas, color=BLUE, label="α")
+    falling.plot(steps, np.cumprod(1 - betas.astype(np.float64)), color=ORANGE, label="ᾱ")
     noisy = noised(last).flatten().numpy()
     values.hist(noisy, bins=40, range=(-4, 4), density=True, color="0.7", label=f"at t = {last}")
     x = np.linspace(-4, 4, 201)
-    values.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), label="N(0, 1)")
-    rising.set(xlabel="t")
-    falling.set(xlabel="t")
-    values.set(xlabel="Value", yticks=[])
+    values.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color=BLUE, label="N(0, 1)")
+    rising.set(xlabel="Diffusion step t", ylabel="Variance added")
+    falling.set(xlabel="Diffusion step t", ylabel="Share of variance kept")
+    values.set(xlabel="Value", ylabel="Density", yticks=[])
     for axes in (rising, falling, values):
         axes.legend(frameon=False, fontsize=8)
     with atomic_file(out) as temporary:

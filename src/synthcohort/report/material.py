@@ -18,6 +18,7 @@ from markupsafe import Markup
 from synthcohort import shards
 from synthcohort.cohort import SPLITS, open_cohort
 from synthcohort.files import read_json
+from synthcohort.shard_table import listed
 from synthcohort.tracking.attempts import Attempt, attempts
 
 PIXELS_PER_INCH = 96 / 150  # the figures are written with 150 dots per inch
@@ -40,7 +41,7 @@ def images(results: Path) -> Images:
     """Counted in the manifest, the split and the shards of the folder `results/<name>`."""
     cohort = results / "cohort"
     data = open_cohort(cohort, cohort / "split.csv")
-    made = shards.describe(sorted(results.glob("samples/shard-*.npz")))
+    made = shards.describe(listed([results / "samples/shards.csv"]))
     synthetic = Counter(made.label_names[number] for number in made.labels.tolist())
     names = sorted({*data.label_names, *synthetic})
 
