@@ -102,10 +102,14 @@ def autoencoder_step(
             total = total + settings.kl_weight * 0.5 * divergence.mean()
         if judge is not None:
             total = total - settings.adversarial_weight * judge(made).float().mean()
-        descend(model, optimizers[0], total, settings.gradient_clip)
+        optimizers[0].zero_grad(set_to_none=True)
+        total.backward()
+        descend(model, optimizers[0], settings.gradient_clip)
         if judge is not None:
             judged = hinge(judge(images).float(), judge(made.detach()).float())
-            descend(judge, optimizers[1], judged, settings.gradient_clip)
+            optimizers[1].zero_grad(set_to_none=True)
+            judged.backward()
+            descend(judge, optimizers[1], settings.gradient_clip)
 
     return _standing([p for part in parts for p in part.parameters()], 0), step
 
@@ -125,7 +129,9 @@ def denoiser_step(
         t = torch.zeros(batch, dtype=torch.long)
         condition = torch.zeros(batch, 2)
         value = loss(model, schedule, clean, condition, t, noise, settings.loss)
-        descend(model, optimizer, value, settings.gradient_clip)
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        descend(model, optimizer, settings.gradient_clip)
         update_average(average, model, 1.0, batch)
 
     return _standing(list(model.parameters()), size_of(average.parameters())), step

@@ -1,11 +1,13 @@
 """Named numbers of images: read from a table, kept in the manifest, handed on in the export."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
+from exports import write_audit
 from pydantic import ValidationError
 
 from synthcohort import config, shards
@@ -176,16 +178,15 @@ def test_the_card_tells_of_attributes_and_of_pixels(tmp_path):
             "diffusion": {"images": 10},
         }
     )
-    gate = {"value": 0.0, "interval": [0, 0], "floor": {"value": 0.0}, "threshold": 0.1}
-    gate |= {"quantile": 0.01, "n": {"train": 40}}
     paths = shard(tmp_path / "a.npz", np.eye(2), ["effusion", "nodule"])
+    write_audit(tmp_path, paths)
     facts = Facts(
         system=system,
         samples=shards.describe(paths),
         split=np.array(["train", "train"]),
         parameters={"autoencoder": 0, "diffusion": 5},
         results=[],
-        audit={"gates": [gate], "distance": "d"},
+        audit=json.loads((tmp_path / "audit.json").read_text()),
         figures={f"figures/{name}.png": "" for name in ("samples", "embedding", "distances")},
     )
     write(tmp_path / "README.md", facts)
