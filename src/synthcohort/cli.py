@@ -148,7 +148,10 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
     inputs = {str(split): sha256(split)} if split is not None else {}
     if "samples" in handed:
         handed["samples"] = listed(handed["samples"])
-    with follow(given.journal), Journal(given.journal, _stage_name(given), record, inputs) as open_:
+    # A publisher costs what mlflow's import does: only a training is worth being looked at before
+    # the publication at the end.
+    live = follow(given.journal if stage.training else None)
+    with live, Journal(given.journal, _stage_name(given), record, inputs) as open_:
         module, function = stage.function.split(":")
         getattr(importlib.import_module(f"synthcohort.{module}"), function)(**handed, journal=open_)
 
