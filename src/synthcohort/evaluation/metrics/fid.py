@@ -1,4 +1,4 @@
-"""Fréchet Inception distance (Heusel 2017) by torch-fidelity."""
+"""Fréchet Inception distance (Heusel 2017) as torch-fidelity gives it."""
 
 from pathlib import Path
 
