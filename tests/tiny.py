@@ -35,16 +35,19 @@ TINY = {
 }
 
 
-def run(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Run a command of this environment in `folder`; stdout and stderr come as one text."""
+def environment() -> dict[str, str]:
+    """What commands of this environment run in. Compiling UMAP takes twenty seconds, drawing the few
+    points of a tiny run one; the unit tests compile it."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    # Compiling UMAP takes twenty seconds, drawing the few points of a tiny run one. The unit tests
-    # compile it.
-    fast = {"NUMBA_DISABLE_JIT": "1"}
+    return os.environ | {"PATH": path, "NUMBA_DISABLE_JIT": "1"}
+
+
+def run(command: list[str], folder: Path, **changes: str) -> subprocess.CompletedProcess:
+    """Run a command of this environment in `folder`; stdout and stderr come as one text."""
     return subprocess.run(
         command,
         cwd=folder,
-        env=os.environ | fast | {"PATH": path} | environment,
+        env=environment() | changes,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -52,10 +55,10 @@ def run(command: list[str], folder: Path, **environment: str) -> subprocess.Comp
     )
 
 
-def snakemake(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+def snakemake(folder: Path, *arguments: str, **changes: str) -> subprocess.CompletedProcess:
     """Run the repository's workflow in `folder`."""
     snakefile = ["--snakefile", str(REPOSITORY / "Snakefile"), "--directory", str(folder)]
-    return run(["snakemake", "--cores", "2", *snakefile, *arguments], folder, **environment)
+    return run(["snakemake", "--cores", "2", *snakefile, *arguments], folder, **changes)
 
 
 def configured(folder: Path, **changes: dict) -> str:

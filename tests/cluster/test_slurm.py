@@ -8,7 +8,6 @@ on this machine (`finished`) says what has to come out.
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from slurm import lacking, started
-from tiny import REPOSITORY, configured, run
+from tiny import REPOSITORY, configured, environment, run
 
 from synthcohort.tracking.journal import read_journal
 
@@ -144,13 +143,12 @@ def _command(*arguments: str, profile: Path = PROFILE) -> list[str]:
 @contextmanager
 def _started(disturbed: Disturbed, name: str, profile: Path = PROFILE) -> Iterator:
     """Snakemake in the background; killed at the end, if it has not come to its own."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     log = disturbed.folder / f"{len(disturbed.said)}.log"
     with log.open("w") as file:
         process = subprocess.Popen(
             _command(profile=profile),
             cwd=disturbed.folder,
-            env=environment,
+            env=environment(),
             stdout=file,
             stderr=subprocess.STDOUT,
         )
