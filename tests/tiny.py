@@ -36,8 +36,8 @@ TINY = {
 
 
 def environment() -> dict[str, str]:
-    """What commands of this environment run in. Compiling UMAP takes twenty seconds, drawing the few
-    points of a tiny run one; the unit tests compile it."""
+    """What the commands run in. Compiling UMAP takes twenty seconds, drawing the few points of a
+    tiny run one; the unit tests compile it."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return os.environ | {"PATH": path, "NUMBA_DISABLE_JIT": "1"}
 
