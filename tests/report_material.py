@@ -7,6 +7,7 @@ from observer_material import write_system
 from PIL import Image
 
 from synthcohort.config import Config
+from synthcohort.shard_table import gather
 from synthcohort.tracking.journal import Journal
 
 NASTY = "<script>alert('x')</script> & \"co\""
@@ -68,6 +69,12 @@ def write_results(folder: Path, gates: tuple = (), labels: tuple[str, str] = (NA
     (folder / "samples").mkdir()
     for shard in given["samples"]:
         shard.rename(folder / "samples" / shard.name)
+    gather(
+        shards=len(given["samples"]),
+        folder=folder / "samples",
+        out=folder / "samples/shards.csv",
+        journal=Journal(None, "gather", {}),
+    )
     leakage = {
         "patients_in_two_splits": {},
         "across_splits": {"same_bytes": 0, "near_identical": 2},
