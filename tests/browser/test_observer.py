@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 
 import pytest
 from observer_material import write_system
@@ -12,15 +11,9 @@ from synthcohort.observer.page import make_page
 from synthcohort.observer.study import observer_study
 from synthcohort.tracking.journal import Journal
 
-CHROMIUM = shutil.which("chromium")
 QUIET = Journal(None, "test", {})
 OTHER = {"real": "synthetic", "synthetic": "real"}
 DESKTOP, PHONE = (1280, 800), (390, 844)
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None,
-    reason="there is no Chromium: apt-get install --no-install-recommends chromium",
-)
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +28,6 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def truths(folder):
     return [image["truth"] for image in json.loads((folder / "key.json").read_text())["images"]]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

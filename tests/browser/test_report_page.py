@@ -1,7 +1,5 @@
 """The report in a real browser: it stands alone, and fits a desktop, a phone and paper."""
 
-import shutil
-
 import pytest
 from report_material import gate, system, write_results
 
@@ -9,14 +7,8 @@ from synthcohort.report import report
 from synthcohort.report.comparison import compare
 from synthcohort.tracking.journal import Journal
 
-CHROMIUM = shutil.which("chromium")
 DESKTOP, PHONE = (1280, 800), (390, 844)
 LONG = "a label that is much longer than a phone is wide, by " + "x" * 60
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None,
-    reason="there is no Chromium: apt-get install --no-install-recommends chromium",
-)
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +22,6 @@ def pages(tmp_path_factory):
     report(system(title=LONG), results=results, captions=folder, out=out, journal=quiet)
     compare(folder)
     return {"report": out.as_uri(), "comparison": (folder / "comparison.html").as_uri()}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from synthcohort.config import Evaluation, Sampling
 from synthcohort.device import Hardware
 from synthcohort.diffusion.plan import attributes, counts
 from synthcohort.evaluation import frechet
+from synthcohort.evaluation.distances import Statistic
 from synthcohort.evaluation.extractors import classifier as extractor
 from synthcohort.evaluation.figures_guidance import draw_guidance
 from synthcohort.evaluation.metrics import not_applicable
@@ -32,7 +33,6 @@ from synthcohort.progress import progress
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
-Statistic = Callable[[np.ndarray, np.ndarray], float]
 METHOD = (
     "distance and variance: delete-a-group jackknife over test patients and images; label "
     "accuracy: bootstrap over images (floor: patients); the same noise at every scale, nothing is "
