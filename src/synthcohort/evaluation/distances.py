@@ -69,3 +69,21 @@ def against_floor(
     above = found.pop("above_floor")
     draw_against_floor(figure, found, found["floor"], what, len(material.sets["test"].images))
     return found | {"interval_method": METHOD, "details": {"above_floor": above}}
+
+
+def paired(result: dict, name: str, second: dict, **details: object) -> dict:
+    """Two `compared` as the result of one metric: `result` gives its value, `second` stands in the
+    details as `name`."""
+    return {
+        "value": result["value"],
+        "interval": result["interval"],
+        "interval_method": METHOD,
+        "floor": result["floor"],
+        "details": details
+        | {
+            name: {"value": second["value"], "interval": second["interval"]},
+            f"floor_{name}": second["floor"],
+            "above_floor": result["above_floor"],
+            f"above_floor_{name}": second["above_floor"],
+        },
+    }

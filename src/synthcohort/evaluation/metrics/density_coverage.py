@@ -9,7 +9,7 @@ from pathlib import Path
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation import manifold
-from synthcohort.evaluation.distances import METHOD, Statistic, compared
+from synthcohort.evaluation.distances import Statistic, compared, paired
 from synthcohort.evaluation.figures_fidelity import draw_rows
 from synthcohort.evaluation.material import Material
 
@@ -49,18 +49,11 @@ def measure(
         {"density": result, "coverage": covered},
         f"Density (1 expected) and share covered, {K} neighbours\nN = {n} each, 95 % interval",
     )
-    return {
-        "value": result["value"],
-        "interval": result["interval"],
-        "interval_method": METHOD,
-        "floor": result["floor"],
-        "details": {
-            "neighbours": K,
-            "coverage": {"value": covered["value"], "interval": covered["interval"]},
-            "floor_coverage": covered["floor"],
-            "above_floor": result["above_floor"],
-            "above_floor_coverage": covered["above_floor"],
-            "expected_density": 1.0,
-            "expected_coverage": manifold.expected_coverage(n, n, min(K, n - 1)),
-        },
-    }
+    return paired(
+        result,
+        "coverage",
+        covered,
+        neighbours=K,
+        expected_density=1.0,
+        expected_coverage=manifold.expected_coverage(n, n, min(K, n - 1)),
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation import manifold
-from synthcohort.evaluation.distances import METHOD, Statistic, compared
+from synthcohort.evaluation.distances import Statistic, compared, paired
 from synthcohort.evaluation.figures_fidelity import draw_rows
 from synthcohort.evaluation.material import Material
 
@@ -52,16 +52,4 @@ def measure(
         {"precision": result, "recall": recalled},
         f"Share of images, {K} neighbours\nN = {len(features['test'])} each, 95 % interval",
     )
-    return {
-        "value": result["value"],
-        "interval": result["interval"],
-        "interval_method": METHOD,
-        "floor": result["floor"],
-        "details": {
-            "neighbours": K,
-            "recall": {"value": recalled["value"], "interval": recalled["interval"]},
-            "floor_recall": recalled["floor"],
-            "above_floor": result["above_floor"],
-            "above_floor_recall": recalled["above_floor"],
-        },
-    }
+    return paired(result, "recall", recalled, neighbours=K)
