@@ -52,7 +52,7 @@ def told(gate: Mapping[str, Any]) -> str:
     """A gate in words: its figure, what is allowed, and the floor."""
     if gate["judged"] is None:
         note = gate.get("note", "it has no such figure here")
-        return f"{gate['name']} cannot be judged: {note}."
+        return f"{gate['name']} cannot be judged: {note.removesuffix('.')}."
     text = f"{gate['name']} is {gate['value']:.4g}"
     if gate["interval"]:
         low, high = gate["interval"]

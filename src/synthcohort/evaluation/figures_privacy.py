@@ -1,6 +1,5 @@
 """Figures of the metrics of privacy."""
 
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -41,13 +40,4 @@ def draw_losses(
         aspect="equal",
     )
     right.legend(loc="lower right", fontsize=8)
-    save(figure, path)
-
-
-def draw_note(path: Path, note: str) -> None:
-    """A figure that says why there is none."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 2.0))
-    figure.text(0.5, 0.5, textwrap.fill(note, 70), ha="center", va="center", fontsize=10)
     save(figure, path)

@@ -24,8 +24,9 @@ from synthcohort.cohort import blocks
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation.figures import draw_against_floor
-from synthcohort.evaluation.figures_privacy import draw_note
+from synthcohort.evaluation.manifold import squared_distances
 from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.evaluation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.seeds import derive
 
@@ -33,8 +34,8 @@ EXTRACTOR = None
 JOB = "images"
 MODELS = ("autoencoder", "latents")
 NOTE = (
-    "no train patient has images of several sessions (the manifest's column session), so there is "
-    "no second scan to compare with"
+    "Re-identification does not apply: no train patient has images of several sessions (the "
+    "manifest's column session), so there is no second scan to compare with."
 )
 
 
@@ -49,9 +50,7 @@ def measure(
     several = np.array([len(set(session[(patient == p) & (session != "")])) > 1 for p in patient])
     about = {"extractor": "this system's autoencoder", "layer": "mean latents"}
     if not several.any():
-        draw_note(figure, f"Re-identification does not apply: {NOTE}.")
-        empty = {"value": None, "interval": None, "interval_method": None, "floor": None}
-        return about | empty | {"note": NOTE, "details": {}}
+        return about | not_applicable(figure, NOTE)
 
     samples = shards.describe(material.samples)
     latents = np.load(material.models["latents"] / "mean.npy", mmap_mode="r", allow_pickle=False)
@@ -120,8 +119,7 @@ def _second_scans(
 
 def _distances(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
     """N×M root-mean-square differences over the D elements."""
-    square = (queries**2).sum(1)[:, None] + (references**2).sum(1) - 2 * queries @ references.T
-    return np.sqrt(np.maximum(square, 0) / queries.shape[1])
+    return np.sqrt(squared_distances(queries, references) / queries.shape[1])
 
 
 def _share(found: np.ndarray, patients: np.ndarray, seed: int) -> dict:
