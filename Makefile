@@ -31,8 +31,9 @@ $(STAMP): $(LOCKS) pyproject.toml
 demo: setup
 	snakemake --cores $(CORES)
 
+# One thread a process: the processes share the cores already.
 test: setup
-	pytest
+	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 ui: setup
 	synthcohort ui

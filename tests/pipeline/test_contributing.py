@@ -47,18 +47,20 @@ def _write_slices(folder: Path) -> None:
             table.writerow([f"slice-{i:02d}.npy", f"patient-{i // 2:02d}", label])
 
 
-def test_the_example_of_a_new_source_goes_the_whole_way(tmp_path, example):
-    done = snakemake(
-        tmp_path, "results/tiny/export", "--configfile", str(tmp_path / "config.yaml"), **example
-    )
+def test_the_example_of_a_new_source_is_read_and_split(tmp_path, example):
+    """What comes after knows the cohort and not its source."""
+    split = "results/tiny/cohort/split.csv"
+    done = snakemake(tmp_path, split, "--configfile", str(tmp_path / "config.yaml"), **example)
     assert done.returncode == 0, done.stdout[-4000:]
     images = np.load(tmp_path / "results/tiny/cohort/images.npy", allow_pickle=False)
     given = np.load(tmp_path / "slices/slice-05.npy").astype(float)  # int16 would overflow
     expected = np.rint(255 * (given.clip(*RANGE) - RANGE[0]) / (RANGE[1] - RANGE[0]))
     np.testing.assert_array_equal(images[5, 0], expected)
-    exported = (tmp_path / "results/tiny/export").glob("imagefolder/*/metadata.csv")
-    labels = [row["label"] for path in exported for row in csv.DictReader(path.open())]
-    assert len(labels) == 40 and set(labels) == {"clear", "nodule"}
+    with (tmp_path / "results/tiny/cohort/manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 48 and {row["label"] for row in rows} == {"clear", "nodule"}
+    with (tmp_path / split).open(newline="") as file:
+        assert {row["split"] for row in csv.DictReader(file)} == {"train", "val", "test"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -61,9 +62,12 @@ def write_bone_age(root: Path) -> None:
     (root / "boneage-training-dataset.csv").write_text("\n".join(rows) + "\n")
 
 
-def exported(folder: Path, **changes: dict) -> tuple[list[dict], set[str], str]:
-    """The split's rows, the exported labels and the card of a whole run."""
-    done = snakemake(folder, f"{RESULTS}/export", "--configfile", configured(folder, **changes))
+def exported(
+    folder: Path, quick: dict[str, str], **changes: dict
+) -> tuple[list[dict], list[dict], str]:
+    """The split's rows, the rows of the exported tables and the card of a whole run."""
+    config = configured(folder, **changes)
+    done = snakemake(folder, f"{RESULTS}/export", "--configfile", config, **quick)
     assert done.returncode == 0, done.stdout[-4000:]
     with (folder / RESULTS / "cohort/manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -72,19 +76,20 @@ def exported(folder: Path, **changes: dict) -> tuple[list[dict], set[str], str]:
             row | {"split": of["split"]} for row, of in zip(rows, csv.DictReader(file), strict=True)
         ]
     export = folder / RESULTS / "export"
-    labels = {
-        row.get("label", "")
+    made = [
+        row
         for table in export.glob("imagefolder/*/metadata.csv")
         for row in csv.DictReader(table.open())
-    }
-    return rows, labels, (export / "README.md").read_text()
+    ]
+    return rows, made, (export / "README.md").read_text()
 
 
-def test_adni(tmp_path):
+def test_adni(tmp_path, quick):
     write_adni(tmp_path / "adni")
     source = {"kind": "adni", "root": "adni", "table": "collection.csv"}
-    rows, labels, card = exported(
+    rows, made, card = exported(
         tmp_path,
+        quick,
         source=source,
         prepare={"centre_crop": [200, 200], "size": [32, 32]},
         split=TINY["split"] | {"validation_from": "test", "near_duplicates": "join"},
@@ -96,7 +101,7 @@ def test_adni(tmp_path):
     assert all(row["split"] == patients[row["patient_id"]] for row in rows)
     assert Counter(patients.values()) == {"train": 12, "val": 4, "test": 8}
     assert {row["split"] for row in rows if row["official_split"] == "train"} == {"train"}
-    assert labels == {"AD", "NC"}
+    assert {row["label"] for row in made} == {"AD", "NC"}
     assert "derived from restricted data" in card and "ADNI Data Use Agreement" in card
 
 
@@ -109,24 +114,32 @@ def test_adni_is_refused_at_once_without_the_acknowledgement(tmp_path, export):
     assert "Traceback" not in refused.stdout and not (tmp_path / "results").exists()
 
 
-def test_oasis(tmp_path):
+def test_oasis(tmp_path, quick):
     write_oasis(tmp_path / "oasis.zip")
-    rows, labels, card = exported(
-        tmp_path, source={"kind": "oasis", "root": "oasis.zip", "images": 31}
+    rows, made, card = exported(
+        tmp_path,
+        quick,
+        source={"kind": "oasis", "root": "oasis.zip", "images": 31},
     )
     # Ten whole cases of the twelve: 31 images are no whole number of them.
     assert Counter(row["split"] for row in rows) == {"train": 30, "val": 12, "test": 24}
-    assert labels == {""}
+    assert len(made) == 40 and "label" not in made[0]
     assert "OASIS" in card and "P50 AG05681" in card and "restricted" not in card
 
 
-def test_bone_age(tmp_path):
+def test_bone_age(tmp_path, quick):
     write_bone_age(tmp_path / "hands")
-    rows, labels, card = exported(
+    rows, made, card = exported(
         tmp_path,
+        quick,
         source={"kind": "bone_age", "root": "hands"},
         prepare={"size": [32, 32], "fit": "pad"},
+        diffusion=TINY["diffusion"] | {"cross_attention": True},
     )
     assert len({row["patient_id"] for row in rows}) == len(rows) == 48
-    assert labels == {"female", "male"}
+    asked = {(row["label"], row["age_months"]) for row in made}
+    assert asked <= {(row["label"], row["age_months"]) for row in rows}
+    assert {label for label, _ in asked} == {"female", "male"} and "age_months" in card
+    unet = json.loads((tmp_path / RESULTS / "diffusion/unet/config.json").read_text())
+    assert unet["_class_name"] == "UNet2DConditionModel"
     assert "non-commercial research" in card and "restricted" not in card

@@ -8,6 +8,7 @@ import numpy as np
 import PIL.Image
 from tiny import TINY, configured, snakemake
 
+RESULTS = Path("results/tiny")
 SIDE = 28
 
 
@@ -25,18 +26,24 @@ def classes(count: int) -> np.ndarray:
     return np.arange(count, dtype=np.uint8) % 3
 
 
-def exported(folder: Path, **changes: dict) -> dict[str, np.ndarray]:
+def exported(folder: Path, quick: dict[str, str], **changes: dict) -> dict[str, np.ndarray]:
     """The arrays of the dataset that a tiny system with `changes` exports."""
-    done = snakemake(folder, "--configfile", configured(folder, **changes))
+    config = configured(folder, **changes)
+    done = snakemake(folder, f"{RESULTS}/export", "--configfile", config, **quick)
     assert done.returncode == 0, done.stdout[-4000:]
-    assert not (folder / "results/tiny/raw").exists()
-    export = folder / "results/tiny/export"
+    assert not (folder / RESULTS / "raw").exists()
+    export = folder / RESULTS / "export"
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=export, check=True)
     with np.load(export / "tiny.npz", allow_pickle=False) as arrays:
         return dict(arrays)
 
 
-def test_mnist_goes_from_idx_files_to_the_exported_dataset(tmp_path):
+def labels_of(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Those of all splits, one row an image."""
+    return np.concatenate([arrays[f"{part}_labels"] for part in ("train", "val", "test")])
+
+
+def test_mnist_in_pixel_space(tmp_path, quick):
     for prefix, count in (("train", 60), ("t10k", 30)):
         for name, array in (
             ("images-idx3", pictures(classes(count), count)),
@@ -46,15 +53,21 @@ def test_mnist_goes_from_idx_files_to_the_exported_dataset(tmp_path):
             (tmp_path / f"{prefix}-{name}-ubyte").write_bytes(header + array.tobytes())
     arrays = exported(
         tmp_path,
+        quick,
         source={"kind": "mnist", "root": str(tmp_path), "digits": [1, 2]},
         prepare={"size": [28, 28]},
-        diffusion=TINY["diffusion"] | {"channels": [8], "attention": [True]},
+        autoencoder={"network": "none"},
+        diffusion=TINY["diffusion"] | {"steps": 300, "loss": "l1", "prediction": "epsilon"},
     )
-    assert sum(len(arrays[f"{part}_images"]) for part in ("train", "val", "test")) == 40
-    assert arrays["train_images"].shape[1:] == (28, 28)
+    assert len(labels_of(arrays)) == 40 and arrays["train_images"].shape[1:] == (28, 28)
+    card = (tmp_path / RESULTS / "export/README.md").read_text()
+    assert "no autoencoder: the model works on pixels" in card
+    figures = tmp_path / RESULTS / "figures"
+    assert PIL.Image.open(figures / "denoising.gif").n_frames > 1
+    assert (figures / "noising.png").is_file() and (figures / "denoising.png").is_file()
 
 
-def test_colour_images_that_are_not_square_with_several_findings(tmp_path):
+def test_colour_images_that_are_not_square_with_several_findings(tmp_path, quick):
     """MedMNIST's layout as users of their own may have it: RGB, high and narrow, three findings."""
     rng, made = np.random.default_rng(0), {}
     for part, count in (("train", 60), ("val", 12), ("test", 30)):
@@ -67,18 +80,19 @@ def test_colour_images_that_are_not_square_with_several_findings(tmp_path):
     names = ["red", "green", "blue"]
     arrays = exported(
         tmp_path,
+        quick,
         source={"kind": "medmnist", "path": str(tmp_path / "own.npz"), "labels": names},
         prepare={"size": [32, 24], "colour": "rgb"},
         diffusion=TINY["diffusion"] | {"channels": [8], "attention": [True]},
     )
-    cohort = np.load(tmp_path / "results/tiny/cohort/images.npy", allow_pickle=False)
+    cohort = np.load(tmp_path / RESULTS / "cohort/images.npy", allow_pickle=False)
     np.testing.assert_array_equal(cohort[:60].transpose(0, 2, 3, 1), made["train_images"])
     assert arrays["train_images"].shape[1:] == (32, 24, 3)
-    labels = np.concatenate([arrays[f"{part}_labels"] for part in ("train", "val", "test")])
+    labels = labels_of(arrays)
     assert labels.shape == (40, 3) and set(np.unique(labels)) <= {0, 1}
 
 
-def test_images_of_16_bits_keep_them_all_the_way(tmp_path):
+def test_classes_with_names_and_all_16_bits_of_the_images(tmp_path, quick):
     made = {}
     for part, count in (("train", 60), ("val", 12), ("test", 30)):
         drawn = pictures(classes(count), count).astype(np.uint16)
@@ -87,36 +101,19 @@ def test_images_of_16_bits_keep_them_all_the_way(tmp_path):
         )
         made[f"{part}_labels"] = classes(count)[:, None]
     np.savez_compressed(tmp_path / "own.npz", **made)
+    names = ["one", "two", "three"]
     arrays = exported(
         tmp_path,
-        source={"kind": "medmnist", "path": str(tmp_path / "own.npz")},
+        quick,
+        source={"kind": "medmnist", "path": str(tmp_path / "own.npz"), "labels": names},
         prepare={"size": [28, 28], "depth": 16},
         diffusion=TINY["diffusion"] | {"channels": [8], "attention": [True]},
     )
-    cohort = np.load(tmp_path / "results/tiny/cohort/images.npy", allow_pickle=False)
+    cohort = np.load(tmp_path / RESULTS / "cohort/images.npy", allow_pickle=False)
     assert cohort.dtype == np.uint16
     np.testing.assert_array_equal(cohort[:60, 0], made["train_images"])
     images = arrays["train_images"]
     assert images.dtype == np.uint16 and len(np.unique(images & 255)) > 100
-    path = next((tmp_path / "results/tiny/export/imagefolder/train").rglob("*.png"))
-    assert PIL.Image.open(path).mode == "I;16"
-
-
-def test_medmnist_goes_from_an_npz_to_the_exported_dataset(tmp_path):
-    made = {}
-    for part, count in (("train", 60), ("val", 12), ("test", 30)):
-        made[f"{part}_images"] = pictures(classes(count), count)
-        made[f"{part}_labels"] = classes(count)[:, None]
-    np.savez_compressed(tmp_path / "own.npz", **made)
-    arrays = exported(
-        tmp_path,
-        source={
-            "kind": "medmnist",
-            "path": str(tmp_path / "own.npz"),
-            "labels": ["one", "two", "three"],
-        },
-    )
-    assert sum(len(arrays[f"{part}_images"]) for part in ("train", "val", "test")) == 40
-    assert arrays["train_images"].shape[1:] == (32, 32)
-    folder = tmp_path / "results/tiny/export/imagefolder/train"
-    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"one", "two", "three"}
+    folder = tmp_path / RESULTS / "export/imagefolder/train"
+    assert PIL.Image.open(next(folder.rglob("*.png"))).mode == "I;16"
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == set(names)

@@ -20,9 +20,11 @@ autoencoder: {network: kl, images: 1, batch: 16, channels: [32, 32], latent_chan
 diffusion: {images: 1, batch: 32, channels: [64, 64], attention: [false, true], blocks: 1}
 """
 # In a process of its own, where malloc gives back what is freed: the computed peak, and by how
-# much its largest resident memory grows with real tensors.
+# much its largest resident memory grows with real tensors. getrusage would tell the largest of the
+# process it was forked from as well, which by then may have been larger.
 CODE = """
-import resource, sys
+import re, sys
+from pathlib import Path
 import torch
 sys.path.insert(0, sys.argv[1])
 import memory_budget
@@ -36,14 +38,17 @@ steps = {
     "autoencoder": (memory_budget.autoencoder_step, system.autoencoder, (1, 64, 64)),
 }
 build, settings, shape = steps[sys.argv[3]]
+
+def peak():
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+
 with FakeTensorMode():
     computed = memory_budget.budget(lambda: build(settings, shape, settings.batch))["peak"]
 build(settings, shape, 1)[1]()  # imports, and what the libraries set up once
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 _, step = build(settings, shape, settings.batch)
 step(), step()
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(computed, 1024 * (after - before))
+print(computed, peak() - before)
 """
 
 
