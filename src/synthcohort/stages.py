@@ -72,7 +72,8 @@ STAGES = {
         "training.diffusion:train_diffusion",
         "train the diffusion model",
         {"settings": config.Diffusion},
-        "cohort split latents autoencoder out curve noising denoising animation checkpoints",
+        "cohort split latents autoencoder out curve noising denoising animation snapshots "
+        "checkpoints",
         hardware=True,
         training=True,
     ),

@@ -7,6 +7,7 @@ from typing import Any
 
 from synthcohort.errors import UserError
 from synthcohort.files import read_json
+from synthcohort.tracking.attempts import attempts, duration
 
 NAMES = {
     "autoencoder": "Autoencoder, PSNR in dB",
@@ -111,7 +112,8 @@ def summary(results: Path, as_markdown: bool = False) -> str:
     table = rows(*evaluated(results))
     if as_markdown:
         return markdown(table)
-    return f"{plain(table)}\n{_verdict(results / 'audit.json')}\n{_places(results)}"
+    told = [_verdict(results / "audit.json"), *_trained(results / "journal")]
+    return "\n".join([plain(table), *told, _places(results)])
 
 
 def evaluated(results: Path) -> tuple[list[Path], Path | None]:
@@ -190,6 +192,18 @@ def _verdict(audit: Path) -> str:
     if told["dropped"]:
         lines.append(f"Left out of the export as memorised: {len(told['dropped'])} images.")
     return "\n".join(lines)
+
+
+def _trained(journals: Path) -> list[str]:
+    """How long the trainings took, as their journals tell."""
+    ran = [
+        (stage, attempts(path)[-1])
+        for stage in ("autoencoder", "diffusion")
+        if (path := journals / f"{stage}.jsonl").exists()
+    ]
+    took = [f"{stage} {duration(of.seconds)}" for stage, of in ran if of.hardware]
+    devices = {of.hardware.get("gpu", of.hardware["device"]) for _, of in ran if of.hardware}
+    return [f"Trained on {', '.join(sorted(devices))}: {', '.join(took)}."] if took else []
 
 
 def _places(results: Path) -> str:

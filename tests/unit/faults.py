@@ -54,7 +54,8 @@ def half_a_file(tensors, path: Path, metadata, save=checkpoints._save) -> None:
 def main(folder: Path, kills: int, seed: int) -> None:
     trained.HARDWARE = trained.Hardware("cpu", "fp32", 1, checkpoint_minutes=0)
     # They take longer than the training, which is what is to be killed.
-    train_diffusion.draw_noising = train_diffusion.draw_denoising = lambda *_: None
+    for name in ("draw_noising", "draw_denoising", "draw_snapshots"):
+        setattr(train_diffusion, name, lambda *_: None)
     chance = random.Random(seed)
     done = {"kills": 0, "in_write": 0, "finished": 0, "different": 0}
     length = {stage: undisturbed(stage, folder) for stage in WHOLE}

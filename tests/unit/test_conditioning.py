@@ -155,6 +155,7 @@ def train(folder: Path, settings: Diffusion) -> None:
             noising=folder / "noising.png",
             denoising=folder / "denoising.png",
             animation=folder / "denoising.gif",
+            snapshots=folder / "snapshots.png",
             checkpoints=folder / "checkpoints",
             journal=journal,
         )

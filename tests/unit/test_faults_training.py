@@ -28,7 +28,7 @@ system = trained.system
 @pytest.fixture(autouse=True)
 def without_figures(monkeypatch):
     """They take longer than these trainings."""
-    for name in ("draw_noising", "draw_denoising"):
+    for name in ("draw_noising", "draw_denoising", "draw_snapshots"):
         monkeypatch.setattr(f"synthcohort.training.diffusion.{name}", lambda *_: None)
 
 

@@ -10,7 +10,8 @@ from synthcohort.errors import UserError
 from synthcohort.report import report
 from synthcohort.report.comparison import compare
 from synthcohort.report.marks import mark, scale
-from synthcohort.report.material import caption, duration, journals
+from synthcohort.report.material import caption, journals
+from synthcohort.tracking.attempts import duration
 from synthcohort.tracking.journal import Journal
 
 QUIET = Journal(None, "test", {})

@@ -30,7 +30,7 @@ def _begin(system: Path, stage: str, out: str, settings, **more: str) -> subproc
     """`synthcohort <stage>` in two processes, a checkpoint at every step."""
     figures = {"curve": f"{out}.png"}
     if stage == "diffusion":
-        figures |= {key: f"{out}-{key}.png" for key in ("noising", "denoising")}
+        figures |= {key: f"{out}-{key}.png" for key in ("noising", "denoising", "snapshots")}
         figures |= {"animation": f"{out}.gif", "latents": "latents", "autoencoder": "autoencoder"}
     paths = {key: system / name for key, name in figures.items()} | data(system)
     paths |= {"out": system / out, "checkpoints": system / f"checkpoints-{out}"}

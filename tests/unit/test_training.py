@@ -139,7 +139,7 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_costs_nothing(system, monkeypat
         with pytest.raises(UserError, match="the disk is full"):
             diffusion(system, "full")
     assert not (system / "full").exists()
-    kept = list((system / "checkpoints-full").glob("*/*"))
+    kept = list((system / "checkpoints-full").glob("*/[0-9]*"))
     assert len(kept) == 1, "the whole checkpoint stays, the half one does not"
     undisturbed = load_file(system / "diffusion/unet/diffusion_pytorch_model.safetensors")
     assert _same(diffusion(system, "full"), undisturbed)
@@ -154,6 +154,17 @@ def test_the_discriminator_takes_part_and_is_resumed(system, monkeypatch):
         with pytest.raises(Killed):
             autoencoder(system, "adversarial-killed", settings)
     assert _same(autoencoder(system, "adversarial-killed", settings), whole)
+
+
+def test_a_model_comes_with_its_layers_and_with_samples_of_its_training(system):
+    weights = load_file(system / "diffusion/unet/diffusion_pytorch_model.safetensors")
+    _, *lines, last = (system / "diffusion/layers.txt").read_text().splitlines()
+    counts = [int(line.split()[-1].replace(",", "")) for line in (*lines, last)]
+    assert sum(counts[:-1]) == counts[-1] == sum(map(torch.numel, weights.values()))
+    first, *_, latest = sorted((system / "checkpoints-diffusion").glob("*/snapshot-*.npy"))
+    before, after = np.load(first), np.load(latest)
+    assert before.shape == after.shape and (before != after).any()
+    assert (system / "diffusion-snapshots.png").is_file()
 
 
 def test_diffusers_own_classes_load_what_was_trained(system):

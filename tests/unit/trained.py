@@ -95,6 +95,7 @@ def diffusion(folder: Path, out: str, settings: Diffusion = DIFFUSION) -> dict:
         noising=folder / f"{out}-noising.png",
         denoising=folder / f"{out}-denoising.png",
         animation=folder / f"{out}-denoising.gif",
+        snapshots=folder / f"{out}-snapshots.png",
         checkpoints=folder / f"checkpoints-{out}",
         hardware=HARDWARE,
         journal=JOURNAL,

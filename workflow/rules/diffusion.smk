@@ -26,6 +26,11 @@ rule diffusion:
             category="3 Diffusion",
             caption="../report/denoising.rst",
         ),
+        snapshots=report(
+            f"{RESULTS}/figures/snapshots.png",
+            category="3 Diffusion",
+            caption="../report/snapshots.rst",
+        ),
     log:
         f"{LOGS}/diffusion.log",
     params:
@@ -44,6 +49,7 @@ rule diffusion:
         " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
         " --autoencoder {input.autoencoder} --out {output.model} --curve {output.curve}"
         " --noising {output.noising} --denoising {output.denoising} --animation {output.animation}"
+        " --snapshots {output.snapshots}"
         " --checkpoints {params.checkpoints} --threads {threads}"
         " --processes {resources.gpu} --time-budget {resources.runtime}"
         " --journal {params.journal} 2>&1 | tee {log}"

@@ -1,4 +1,5 @@
-"""Figures of the two processes: real images on their way to noise, samples on their way back."""
+"""Figures of the two processes: real images on their way to noise, samples on their way back,
+and samples of the same noise while the model learns."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ NOISED = 4
 IN_HISTOGRAM = 64
 DENOISED = 6
 STEPS = 50
+SNAPSHOT_STEPS = 20
 IN_STRIP = 10
 IN_ANIMATION = 26
 BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito
@@ -98,6 +100,38 @@ def draw_denoising(
     with atomic_file(strip) as temporary:
         figure.savefig(temporary, dpi=150, metadata={"Software": None})
     _animate(list(decoded(IN_ANIMATION).values()), animation)
+
+
+@torch.no_grad()
+def snapshot(
+    schedule: "DDPMScheduler",
+    denoiser: "nn.Module",
+    condition: torch.Tensor,
+    decoder: "nn.Module",
+    seed: int,
+) -> np.ndarray:
+    """A few samples as n×C×H×W uint8, drawn as `draw_denoising` draws them, but in fewer steps;
+    of the same noise every time."""
+    condition = condition[:DENOISED]
+    steps = min(SNAPSHOT_STEPS, schedule.config.num_train_timesteps)
+    settings = Sampling(sampler="ddim", steps=steps, batch=len(condition))
+    seeds = [derive(seed, "denoising", i) for i in range(len(condition))]
+    *_, last = walk(settings, denoiser, schedule, condition, seeds)
+    return _decoded(decoder, last)
+
+
+def draw_snapshots(taken: dict[int, np.ndarray], out: Path) -> None:
+    """Draw snapshots of a training by the images seen until then, ten of them at most."""
+    from matplotlib.figure import Figure
+
+    images = sorted(taken)
+    shown = np.unique(np.linspace(0, len(images) - 1, IN_STRIP).round().astype(int))
+    columns = {f"{images[i]:,}": taken[images[i]] for i in shown}
+    figure = Figure(figsize=(9, 0.95 * len(taken[images[0]]) + 0.5), layout="constrained")
+    figure.supxlabel("Images seen in training", fontsize=9)
+    _draw_grid(figure, columns)
+    with atomic_file(out) as temporary:
+        figure.savefig(temporary, dpi=150, metadata={"Software": None})
 
 
 def _decoded(decoder: "nn.Module", latents: torch.Tensor) -> np.ndarray:

@@ -15,7 +15,7 @@ from synthcohort.report import comparison, material
 from synthcohort.report.marks import Mark, mark, scale
 from synthcohort.report.material import Figure, figure
 from synthcohort.report.readings import QUESTIONS, reading
-from synthcohort.tracking.attempts import flatten
+from synthcohort.tracking.attempts import duration, flatten
 from synthcohort.tracking.journal import Journal
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ PLACES = {
         "reconstructions",
         "noising",
         "denoising",
+        "snapshots",
     ),
     "privacy": ("nearest-pairs", "distances"),
 }
@@ -92,7 +93,7 @@ def report(
         questions=questions,
         placed=placed,
         settings=flatten(system.model_dump(mode="json")),
-        duration=material.duration,
+        duration=duration,
     )
     with atomic_file(out) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -19,7 +19,7 @@ from synthcohort import shards
 from synthcohort.cohort import SPLITS, open_cohort
 from synthcohort.files import read_json
 from synthcohort.shard_table import listed
-from synthcohort.tracking.attempts import Attempt, attempts
+from synthcohort.tracking.attempts import Attempt, attempts, duration
 
 PIXELS_PER_INCH = 96 / 150  # the figures are written with 150 dots per inch
 SHARD = re.compile(r"-\d{5}$")
@@ -111,7 +111,7 @@ def journals(folder: Path) -> Journals:
     by_stage: dict[str, list[Attempt]] = {}
     for attempt in sorted(latest, key=lambda attempt: attempt.began):
         by_stage.setdefault(SHARD.sub("", attempt.name), []).append(attempt)
-    seconds = {name: sum(map(_seconds, of)) for name, of in by_stage.items()}
+    seconds = {name: sum(attempt.seconds for attempt in of) for name, of in by_stage.items()}
     longest = max(seconds.values(), default=0) or 1
     stages = [
         Stage(
@@ -145,17 +145,6 @@ def journals(folder: Path) -> Journals:
     )
 
 
-def _seconds(attempt: Attempt) -> float:
-    """How long the stage ran, without the time between a kill and the resume."""
-    total, began, last = 0.0, None, None
-    for event in attempt.events:
-        if event["event"] == "start":
-            total += 0 if began is None else last - began
-            began = event["time"]
-        last = event["time"]
-    return total + last - began
-
-
 def _note(of: Sequence[Attempt]) -> str:
     notes = [f"{len(of)} shards"] if len(of) > 1 else []
     resumed = sum(sum(event["event"] == "start" for event in a.events) - 1 for a in of)
@@ -168,16 +157,6 @@ def _note(of: Sequence[Attempt]) -> str:
 
 def _moment(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def duration(seconds: float) -> str:
-    """A time for people: 4.2 s, 3 min 20 s, 2 h 05 min."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _distinct(values: Iterable[Any]) -> str:

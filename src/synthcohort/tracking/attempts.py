@@ -59,6 +59,17 @@ class Attempt:
         return _milliseconds(self.events[-1])
 
     @property
+    def seconds(self) -> float:
+        """How long the stage ran, without the time between a kill and the resume."""
+        total, began, last = 0.0, None, None
+        for event in self.events:
+            if event["event"] == "start":
+                total += 0 if began is None else last - began
+                began = event["time"]
+            last = event["time"]
+        return total + last - began
+
+    @property
     def status(self) -> str:
         """`finished`, `failed`, or `open` where nothing tells of an end."""
         last = self.events[-1]
@@ -130,6 +141,16 @@ def attempts(journal: Path) -> list[Attempt]:
             found.append([])
         found[-1].append(event)
     return [Attempt(Path(journal), tuple(events)) for events in found]
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 4.2 s, 3 min 20 s, 2 h 05 min."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

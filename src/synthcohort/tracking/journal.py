@@ -91,7 +91,7 @@ class Journal:
         self._write({"event": "hardware", "values": values})
 
     def figure(self, path: Path) -> None:
-        """A figure the stage has drawn."""
+        """A figure the stage has drawn, or another file of its to look at."""
         self._write({"event": "figure", "path": str(path)})
 
     def _same_run(self) -> bool:

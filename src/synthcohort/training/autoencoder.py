@@ -10,7 +10,8 @@ from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.config import Autoencoder
 from synthcohort.device import Hardware
 from synthcohort.files import atomic_directory
-from synthcohort.models import build_autoencoder, parameters
+from synthcohort.models import build_autoencoder, load_autoencoder, parameters
+from synthcohort.models.layers import LAYERS, layers
 from synthcohort.models.pixels import to_model
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
@@ -65,7 +66,8 @@ def train_autoencoder(
     hardware: Hardware,
     journal: Journal,
 ) -> None:
-    """Train on the train split and write a model folder that diffusers' own classes load.
+    """Train on the train split and write a model folder that diffusers' own classes load; in it
+    `layers.txt`, the model layer by layer.
 
     The folder's config.json holds scaling_factor and shift_factor, fitted on train. With `network:
     none` the model is the identity, and nothing is trained.
@@ -161,6 +163,10 @@ def train_autoencoder(
     model.register_to_config(scaling_factor=scale, shift_factor=shift)
     with atomic_directory(out) as folder:
         model.save_pretrained(folder)
+        # Loaded anew: `model` may be compiled.
+        fresh, blank = load_autoencoder(folder), torch.zeros_like(held_out[:1]).repeat(2, 1, 1, 1)
+        table = layers(fresh, lambda: fresh.decode(fresh.encode(blank).latent_dist.mode()))
+        (folder / LAYERS).write_text(table, encoding="utf-8")
     name = kind.upper()
     curves = {
         "loss": "training loss",
@@ -169,6 +175,7 @@ def train_autoencoder(
     }
     draw_history(state.history, curves, "Autoencoder", curve)
     journal.figure(curve)
+    journal.figure(out / LAYERS)
     journal.result(**parameters(model), latent_scale=scale, latent_shift=shift)
     kept.finish()
 

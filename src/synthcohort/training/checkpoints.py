@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -78,6 +79,18 @@ class Checkpoints:
         for folder in self._others():
             self._refuse_unfinished(folder)
         return False
+
+    def keep_snapshot(self, images: int, samples: np.ndarray) -> None:
+        """Keep samples that the training has drawn after so many images seen."""
+        with atomic_file(self.folder / f"snapshot-{images:012d}.npy") as temporary:
+            np.save(temporary, samples)
+
+    def snapshots(self) -> dict[int, np.ndarray]:
+        """All that were kept, by images seen."""
+        return {
+            int(path.stem.removeprefix("snapshot-")): np.load(path)
+            for path in self.folder.glob("snapshot-*.npy")
+        }
 
     def finish(self) -> None:
         """Drop all but the last checkpoint of this training, and those of other settings."""

@@ -11,7 +11,12 @@ from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.config import Diffusion
 from synthcohort.device import Hardware
 from synthcohort.diffusion.objective import draw_timesteps, draw_withheld, loss, withhold
-from synthcohort.diffusion.process import draw_denoising, draw_noising
+from synthcohort.diffusion.process import (
+    draw_denoising,
+    draw_noising,
+    draw_snapshots,
+    snapshot,
+)
 from synthcohort.diffusion.schedule import build_schedule
 from synthcohort.files import atomic_directory, read_json, write_json
 from synthcohort.models import (
@@ -21,7 +26,8 @@ from synthcohort.models import (
     parameters,
     works_on_pixels,
 )
-from synthcohort.models.condition import describe
+from synthcohort.models.condition import describe, predict
+from synthcohort.models.layers import LAYERS, layers
 from synthcohort.models.pixels import normalise
 from synthcohort.seeds import derive, torch_generator
 from synthcohort.tracking.journal import Journal
@@ -62,6 +68,7 @@ def train_diffusion(
     noising: Path,
     denoising: Path,
     animation: Path,
+    snapshots: Path,
     checkpoints: Path,
     hardware: Hardware,
     journal: Journal,
@@ -70,8 +77,11 @@ def train_diffusion(
     saves them, the weights are the moving average), labels.json and attributes.json (names, and
     mean and standard deviation over train).
 
-    Figures: the training `curve`, real images on their way to noise (`noising`), and samples on
-    their way back (`denoising`, and `animation` as GIF).
+    Beside them `layers.txt`, the U-Net layer by layer.
+
+    Figures: the training `curve`, real images on their way to noise (`noising`), samples on their
+    way back (`denoising`, and `animation` as GIF), and samples at twenty moments of the training
+    (`snapshots`).
 
     Raises:
         UserError: the loss stopped being finite, or the disk is full at a checkpoint; what else
@@ -101,6 +111,10 @@ def train_diffusion(
         update_average(average, model, half_life, settings.batch)
 
     held_out = validation_rows(data)
+    chosen = np.random.default_rng(derive(seed, "diffusion", "figures")).permutation(held_out)
+    decoder = load_autoencoder(autoencoder).to(device)
+    inputs = (cohort / "manifest.csv", split, latents / "mean.npy", latents / "std.npy")
+    kept = Checkpoints(checkpoints, "diffusion", settings, seed, inputs)
 
     @torch.no_grad()
     def validate() -> dict[str, float]:
@@ -111,10 +125,13 @@ def train_diffusion(
         with autocast:
             condition = told[held_out].to(device)
             value = loss(average, schedule, clean, condition, t, noise, settings.loss)
+        # Not compiled for so few images.
+        with torch.compiler.set_stance("force_eager"):
+            kept.keep_snapshot(
+                state.images, snapshot(schedule, average, told[chosen], decoder, seed)
+            )
         return {"validation_loss": float(value)}
 
-    inputs = (cohort / "manifest.csv", split, latents / "mean.npy", latents / "std.npy")
-    kept = Checkpoints(checkpoints, "diffusion", settings, seed, inputs)
     with joined(device) as ranks:
         error = ranks.wrap(_Error(model, schedule, settings.loss))
 
@@ -160,15 +177,19 @@ def train_diffusion(
         schedule.save_pretrained(folder / "scheduler")
         write_json(folder / "labels.json", {"names": names})
         write_json(folder / "attributes.json", standard)
+        # Loaded anew: `average` may be compiled.
+        denoiser = load_denoiser(folder)
+        blank = torch.zeros(2, *mean.shape[1:])
+        table = layers(
+            denoiser, lambda: predict(denoiser, blank, torch.zeros(2), told[:1].repeat(2, 1))
+        )
+        (folder / LAYERS).write_text(table, encoding="utf-8")
     curves = {"loss": "training", "validation_loss": "validation (average weights)"}
     draw_history(state.history, curves, f"Diffusion, {settings.prediction}", curve)
-    decoder = load_autoencoder(autoencoder).to(device)
-    chosen = np.random.default_rng(derive(seed, "diffusion", "figures")).permutation(held_out)
     draw_noising(schedule, torch.from_numpy(mean[chosen]), decoder, seed, noising)
-    # Loaded anew: `average` may be compiled, which would be compiled again for so few images.
-    denoiser = load_denoiser(out).to(device)
-    draw_denoising(schedule, denoiser, told[chosen], decoder, seed, denoising, animation)
-    for figure in (curve, noising, denoising, animation):
+    draw_denoising(schedule, denoiser.to(device), told[chosen], decoder, seed, denoising, animation)
+    draw_snapshots(kept.snapshots(), snapshots)
+    for figure in (curve, noising, denoising, animation, snapshots, out / LAYERS):
         journal.figure(figure)
     journal.result(**parameters(model))
     kept.finish()
