@@ -20,6 +20,7 @@ NAMES = {
     "density_coverage": "Density",
     "density_coverage.coverage": "Coverage",
     "frechet_classifier": "Fréchet distance, own classifier",
+    "frechet_clip": "Fréchet distance, CLIP",
     "frechet_statistics": "Fréchet distance, simple statistics",
     "ms_ssim": "MS-SSIM within a label (diversity)",
     "duplicates": "Near duplicates within the set",

@@ -25,7 +25,7 @@ FETCHES = sources.fetches(SYSTEM.source)
 
 CAPTIONS = Path(workflow.current_basedir).parent / "report"
 
-METRICS = metrics.names()
+METRICS = metrics.names(SYSTEM.evaluation)
 RESULT_FILES = expand(f"{RESULTS}/evaluation/{{name}}.json", name=["autoencoder", *METRICS])
 MODELS = {
     "classifier": f"{RESULTS}/evaluation/classifier",

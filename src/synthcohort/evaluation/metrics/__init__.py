@@ -6,6 +6,7 @@ A metric module has
 - `JOB`, where it shares a job with others though it has no extractor: that job's name;
 - `MODELS`, where it needs them: folders of the run, of "classifier", "autoencoder", "diffusion" and
   "latents", that come in `material.models`;
+- `NEEDS`, where it is only measured with some setting of the evaluation: that setting's name;
 - `measure(settings, *, seed, material, figure, hardware)`: draws `figure` and returns the result's
   "value", "interval", "interval_method", "floor" ({"value", "interval"}: the same between real
   train and real test, or None where there is no such thing) and "details"; "extractor" and "layer"
@@ -20,13 +21,22 @@ Metrics with the same extractor are measured in one job, others each in a job of
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from synthcohort.config import Evaluation
 
 
-def names() -> list[str]:
-    """The metrics there are: the module names in this package."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+def names(settings: "Evaluation | None" = None) -> list[str]:
+    """The metrics there are: the module names in this package; or those that `settings` ask for."""
+    known = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    if settings is None:
+        return known
+    needed = {name: getattr(module(name), "NEEDS", None) for name in known}
+    return [name for name in known if needed[name] is None or getattr(settings, needed[name])]
 
 
 def module(name: str) -> ModuleType:
@@ -34,19 +44,19 @@ def module(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def jobs() -> dict[str, list[str]]:
+def jobs(settings: "Evaluation") -> dict[str, list[str]]:
     """The metrics of each job, by the name of their extractor or, without one, of their `JOB` or
     their own."""
     found: dict[str, list[str]] = {}
-    for name in names():
+    for name in names(settings):
         metric = module(name)
         found.setdefault(metric.EXTRACTOR or getattr(metric, "JOB", name), []).append(name)
     return found
 
 
-def models(job: str) -> list[str]:
-    """The folders that the metrics of a job need, by name."""
-    asked = (getattr(module(name), "MODELS", ()) for name in jobs()[job])
+def models(measured: Sequence[str]) -> list[str]:
+    """The folders that these metrics need, by name."""
+    asked = (getattr(module(name), "MODELS", ()) for name in measured)
     return sorted({model for of_metric in asked for model in of_metric})
 
 
