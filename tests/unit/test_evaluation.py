@@ -125,13 +125,17 @@ def test_sets_depend_on_the_seed_alone(system, tmp_path):
     assert found[0] == found[1] != found[2]
 
 
-def test_too_few_samples_of_a_label_are_told(system, tmp_path):
+def test_few_samples_of_a_label_are_compared_with_as_few_real_images(system, tmp_path, capsys):
     _, given, _ = system
     classes = np.array([0] * 60 + [1] * 3)
     samples = write_samples(tmp_path / "few", pictures(classes, 0), classes)
-    with pytest.raises(UserError, match=r"3 synthetic images of label 'b', but \d+ are needed"):
-        choose(SETTINGS, seed=0, samples=samples, out=tmp_path / "o", journal=QUIET, **given)
-    assert not (tmp_path / "o").exists()
+    choose(SETTINGS, seed=0, samples=samples, out=tmp_path / "o.json", journal=QUIET, **given)
+    assert "3 synthetic images of label 'b'" in capsys.readouterr().err
+    opened, _ = open_sets(tmp_path / "o.json", samples=samples, **given)
+    counts = {tuple(np.bincount(part.classes)) for part in opened.values()}
+    assert len(counts) == 1 and counts.pop()[1] == 3
+    left_out = json.loads((tmp_path / "o.json").read_text())["left_out"]
+    assert left_out == 80 - len(opened["test"].images)
 
 
 def test_samples_of_another_cohort_are_told(system, tmp_path):

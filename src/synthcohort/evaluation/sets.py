@@ -4,6 +4,7 @@ Their labels are distributed alike, as in the test images, and the real sets are
 patients, so that a distance and its floor differ in nothing but where the images come from.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +50,11 @@ def choose(
     """Write which images are compared: {"train": rows, "test": rows, "synthetic": rows}.
 
     Test is all test images, or `settings.images` of them by whole patients; train and synthetic
-    have as many of each label. A label of which nothing was sampled takes no part. "left_out" is
-    how many test images are not compared.
+    have as many of each label, so fewer of a label where one of them has fewer. "left_out" is how
+    many test images are not compared.
 
     Raises:
-        UserError: too few samples of a label, or too few patients for an interval.
+        UserError: too few patients for an interval.
     """
     data, sampled = open_cohort(cohort, split), shards.describe(samples)
     classes, made = data.classes, classes_of(sampled, data, samples)
@@ -65,13 +66,14 @@ def choose(
         for of in (classes[test], classes[real["train"]], made)
     )
     wanted = np.minimum(in_test, in_train)
-    for label, (need, have) in enumerate(zip(wanted, there, strict=True)):
-        if have < need:
-            raise UserError(
-                f"{samples[0].parent}: {have} synthetic images of label "
-                f"{data.label_names[label]!r}, but {need} are needed to compare as many as there "
-                "are real test images; raise sampling.images or lower evaluation.images"
-            )
+    for label in np.flatnonzero(there < wanted):
+        print(
+            f"Note: {there[label]} synthetic images of label {data.label_names[label]!r} are "
+            f"compared with as many of {wanted[label]} real test images; raise sampling.images to "
+            "compare all",
+            file=sys.stderr,
+        )
+    wanted = np.minimum(wanted, there)
 
     def first(rows: np.ndarray, of: np.ndarray) -> list[int]:
         parts = [rows[of == label][:count] for label, count in enumerate(wanted)]
