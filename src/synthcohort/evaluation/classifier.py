@@ -1,5 +1,6 @@
 """A small classifier of this cohort's labels: an extractor of features, and a test of realness."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,8 @@ WEIGHT_DECAY = 0.05
 
 
 class SmallCNN(nn.Module):
-    """Strided 3×3 convolutions down to about 4×4, each with BatchNorm and SiLU, then the mean.
+    """Strided 3×3 convolutions down to 6×6 or less, so that a place sees most of the image, each
+    with BatchNorm and SiLU; then the mean.
 
     Images are n×channels×H×W in [−1, 1] with H and W at least 8; `features` gives n×128, the
     network itself n×classes logits.
@@ -32,7 +34,7 @@ class SmallCNN(nn.Module):
 
     def __init__(self, channels: int, size: tuple[int, int], classes: int) -> None:
         super().__init__()
-        levels = max(2, int(np.log2(min(size))) - 2)
+        levels = max(2, math.ceil(math.log2(min(size) / 6)))
         widths = [128 >> max(0, min(2, levels - 2 - level)) for level in range(levels)]
         layers: list[nn.Module] = []
         for before, after in zip([channels, *widths], widths, strict=False):
