@@ -1,6 +1,7 @@
 """Figures of the two processes: real images on their way to noise, samples on their way back,
 and samples of the same noise while the model learns."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,17 +86,13 @@ def draw_denoising(
     pure noise to the end: ten moments in `strip`, and more of them as a GIF in `animation`."""
     from matplotlib.figure import Figure
 
-    condition = condition[:DENOISED]
-    steps = min(STEPS, schedule.config.num_train_timesteps)
-    settings = Sampling(sampler="ddim", steps=steps, batch=len(condition))
-    seeds = [derive(seed, "denoising", i) for i in range(len(condition))]
-    moments = list(walk(settings, denoiser, schedule, condition, seeds))
+    moments = list(_denoised(schedule, denoiser, condition, seed, STEPS))
 
     def decoded(count: int) -> dict[str, np.ndarray]:
-        shown = np.unique(np.linspace(0, steps, count).round().astype(int))
+        shown = _evenly(len(moments), count)
         return {f"step {i}": _decoded(decoder, moments[i]) for i in shown}
 
-    figure = Figure(figsize=(9, 0.95 * len(condition) + 0.3), layout="constrained")
+    figure = Figure(figsize=(9, 0.95 * len(moments[0]) + 0.3), layout="constrained")
     _draw_grid(figure, decoded(IN_STRIP))
     with atomic_file(strip) as temporary:
         figure.savefig(temporary, dpi=150, metadata={"Software": None})
@@ -112,11 +109,7 @@ def snapshot(
 ) -> np.ndarray:
     """A few samples as n×C×H×W uint8, drawn as `draw_denoising` draws them, but in fewer steps;
     of the same noise every time."""
-    condition = condition[:DENOISED]
-    steps = min(SNAPSHOT_STEPS, schedule.config.num_train_timesteps)
-    settings = Sampling(sampler="ddim", steps=steps, batch=len(condition))
-    seeds = [derive(seed, "denoising", i) for i in range(len(condition))]
-    *_, last = walk(settings, denoiser, schedule, condition, seeds)
+    *_, last = _denoised(schedule, denoiser, condition, seed, SNAPSHOT_STEPS)
     return _decoded(decoder, last)
 
 
@@ -125,13 +118,32 @@ def draw_snapshots(taken: dict[int, np.ndarray], out: Path) -> None:
     from matplotlib.figure import Figure
 
     images = sorted(taken)
-    shown = np.unique(np.linspace(0, len(images) - 1, IN_STRIP).round().astype(int))
-    columns = {f"{images[i]:,}": taken[images[i]] for i in shown}
+    columns = {f"{images[i]:,}": taken[images[i]] for i in _evenly(len(images), IN_STRIP)}
     figure = Figure(figsize=(9, 0.95 * len(taken[images[0]]) + 0.5), layout="constrained")
     figure.supxlabel("Images seen in training", fontsize=9)
     _draw_grid(figure, columns)
     with atomic_file(out) as temporary:
         figure.savefig(temporary, dpi=150, metadata={"Software": None})
+
+
+def _denoised(
+    schedule: "DDPMScheduler",
+    denoiser: "nn.Module",
+    condition: torch.Tensor,
+    seed: int,
+    steps: int,
+) -> Iterator[torch.Tensor]:
+    """The latents of a few samples before and after each of at most `steps` steps."""
+    condition = condition[:DENOISED]
+    steps = min(steps, schedule.config.num_train_timesteps)
+    settings = Sampling(sampler="ddim", steps=steps, batch=len(condition))
+    seeds = [derive(seed, "denoising", i) for i in range(len(condition))]
+    return walk(settings, denoiser, schedule, condition, seeds)
+
+
+def _evenly(length: int, count: int) -> np.ndarray:
+    """At most `count` places among `length`, the first and the last among them."""
+    return np.unique(np.linspace(0, length - 1, count).round().astype(int))
 
 
 def _decoded(decoder: "nn.Module", latents: torch.Tensor) -> np.ndarray:
