@@ -132,3 +132,8 @@ def open_cohort(cohort: Path, split: Path | None = None) -> Cohort:
             )
         rows = [row | {"split": split_of[row["image_id"]]} for row in rows]
     return Cohort(images, rows)
+
+
+def as_uint8(images: np.ndarray) -> np.ndarray:
+    """8-bit images as they are, 16-bit ones over 257, rounded: 65535 becomes 255."""
+    return images if images.dtype == np.uint8 else np.round(images / 257).astype(np.uint8)

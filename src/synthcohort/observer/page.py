@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from synthcohort import shards
-from synthcohort.cohort import Cohort, open_cohort
+from synthcohort.cohort import Cohort, as_uint8, open_cohort
 from synthcohort.config import Observer
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, digest, write_json
@@ -122,7 +122,7 @@ def _synthetic(
 
 def _shown(pixels: np.ndarray, random: np.random.Generator) -> dict[str, str]:
     """A key that says nothing, and the PNG of a C×H×W image in base64."""
-    shown = pixels if pixels.dtype == np.uint8 else np.round(pixels / 257).astype(np.uint8)
+    shown = as_uint8(pixels)
     shown = shown[0] if len(shown) == 1 else np.moveaxis(shown, 0, -1)
     file = io.BytesIO()
     Image.fromarray(shown).save(file, "PNG")

