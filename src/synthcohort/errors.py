@@ -10,6 +10,10 @@ class UserError(Exception):
     """
 
 
+class Refused(UserError):
+    """What is asked for would undo something unfinished: nothing was begun, nothing changed."""
+
+
 def first(names: Sequence[str]) -> str:
     """The first names of a list in words, for a message about all of them."""
     few = ", ".join(names[:5])

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthcohort.errors import UserError
+from synthcohort.errors import Refused, UserError
 from synthcohort.tracking.attempts import attempts, flatten
 from synthcohort.tracking.journal import Journal, read_journal
 
@@ -208,3 +208,29 @@ def test_settings_are_flattened():
     nested = {"a": {"b": [1, 2], "c": {"d": None}}, "e": "text", "f": {}, "g": 1e-06}
     expected = {"a.b": "[1, 2]", "a.c.d": "null", "e": "text", "f": "{}", "g": "1e-06"}
     assert flatten(nested) == expected
+
+
+def test_a_refused_run_is_told_and_takes_nothing_from_the_one_it_would_replace(tmp_path):
+    path = tmp_path / "stage.jsonl"
+
+    def fails(rate: float, error: Exception, **values: float) -> None:
+        with pytest.raises(type(error)), Journal(path, "stage", {"rate": rate}) as journal:
+            journal.metric(10, **values)
+            raise error
+
+    fails(0.1, ValueError("killed"), loss=1.0)
+    for _ in range(2):
+        fails(0.2, Refused("change it back"))
+    assert [attempt.error for attempt in attempts(path)] == [
+        "ValueError: killed",
+        "Refused: change it back",
+    ]
+    with Journal(path, "stage", {"rate": 0.1}) as journal:
+        journal.metric(20, loss=0.5)
+    refused, whole = attempts(path)
+    assert (refused.status, refused.start["settings"]) == ("failed", {"rate": 0.2})
+    assert whole.status == "finished"
+    assert [(value, images) for _, value, _, images in whole.metrics] == [(1.0, 10), (0.5, 20)]
+    fails(0.3, ValueError("killed"), loss=2.0)
+    assert [attempt.start["settings"] for attempt in attempts(path)] == [{"rate": 0.3}]
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,7 +1,7 @@
 """What a journal tells of each attempt at a stage: parameters, metrics, inputs, how it ended.
 
-A run that did not finish and is resumed goes on in its attempt; a finished one that is run again
-begins another.
+A run that did not finish and is resumed goes on in its attempt, also where one with other settings
+was refused in between; a finished one that is run again begins another.
 """
 
 import json
@@ -129,18 +129,22 @@ class Attempt:
 
 
 def attempts(journal: Path) -> list[Attempt]:
-    """The attempts in a journal, oldest first; none where the journal is still empty.
+    """The attempts in a journal, the latest last; none where the journal is still empty.
 
     Raises:
         UserError: there is no such journal, or it holds something else.
     """
     found: list[list[Mapping[str, Any]]] = []
     for event in read_journal(journal):
-        over = not found or found[-1][-1].get("status") == "finished"
-        if over and event["event"] == "start":
-            found.append([])
+        if event["event"] == "start":
+            resumed = next((one for one in found if _unfinished(one, event["digest"])), [])
+            found = [one for one in found if one is not resumed] + [resumed]
         found[-1].append(event)
     return [Attempt(Path(journal), tuple(events)) for events in found]
+
+
+def _unfinished(events: list[Mapping[str, Any]], key: str) -> bool:
+    return events[0]["digest"] == key and events[-1].get("status") != "finished"
 
 
 def duration(seconds: float) -> str:

@@ -25,15 +25,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from synthcohort.errors import UserError
-from synthcohort.files import digest, told_when_full
+from synthcohort.errors import Refused, UserError
+from synthcohort.files import atomic_file, digest, told_when_full
 
 
 class Journal:
     """Appends a stage's events to `path`; a context manager that records how the stage ended.
 
     A second run with the same settings and inputs goes on in the same file (a resume); any other
-    begins the file anew. `path=None` writes nothing.
+    begins the file anew, unless it is refused: then it is told after what was there before.
+    `path=None` writes nothing.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Journal:
         inputs: Mapping[str, str] | None = None,
     ) -> None:
         self._path = None if path is None else Path(path)
+        self._before = None if path is None else Path(path).with_suffix(".before")
         self._start = {
             "event": "start",
             "stage": stage,
@@ -59,7 +61,8 @@ class Journal:
         if self._same_run():
             _cut_torn_line(self._path)
         else:
-            self._path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                self._path.replace(self._before)
         self._write(self._start | {"pid": os.getpid(), "environment": environment()})
         return self
 
@@ -68,10 +71,17 @@ class Journal:
     ) -> None:
         if error is None:
             self._write({"event": "end", "status": "finished", "error": ""})
+        else:
+            # On a full disk the error is that; one that was there before is to be told instead.
+            with suppress(UserError):
+                told = f"{kind.__name__}: {error}"
+                self._write({"event": "end", "status": "failed", "error": told})
+        if self._path is None or not self._before.exists():
             return
-        # On a full disk the error is that; one that was there before is to be told instead.
-        with suppress(UserError):
-            self._write({"event": "end", "status": "failed", "error": f"{kind.__name__}: {error}"})
+        if isinstance(error, Refused):
+            with atomic_file(self._path) as joined:
+                joined.write_bytes(self._before.read_bytes() + self._path.read_bytes())
+        self._before.unlink()
 
     def metric(self, images: int, **values: float) -> None:
         """Measured values at `images` images of progress; NumPy and tensor scalars will do."""

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from synthcohort.config import Training
-from synthcohort.errors import UserError
+from synthcohort.errors import Refused, UserError
 from synthcohort.files import atomic_file, digest, sha256
 from synthcohort.tracking.attempts import flatten
 from synthcohort.training.state import State
@@ -59,8 +59,9 @@ class Checkpoints:
         """Put the newest readable checkpoint into `state`; whether there was one.
 
         Raises:
-            UserError: a checkpoint of other settings lies in this training's folder, or there is
-                none and a training of this stage with other settings was begun and not finished.
+            UserError: a checkpoint of other settings lies in this training's folder.
+            Refused: there is none, and a training of this stage with other settings was begun and
+                not finished.
         """
         for path in self._newest_first():
             if (read := _read(path)) is None:
@@ -118,7 +119,7 @@ class Checkpoints:
             for key in sorted(was | now)
             if was.get(key) != now.get(key)
         ]
-        raise UserError(
+        raise Refused(
             f"{folder}: this training was stopped after {images:,} of {total:,} images, and what "
             "it is made from has changed since:\n" + "\n".join(changes) + "\nChange it back to go "
             f"on with that training, or give it up for a new one: rm -r {folder}"
