@@ -164,12 +164,24 @@ def test_times_are_for_people(seconds, told):
 
 
 def test_a_difference_measured_as_such_decides_the_verdict():
-    entry = result("fid", 5.0, (4, 6), floor={"value": 3.5, "interval": [3, 4.5]})
+    entry = result("fid", 4.6, (3.6, 5.6), floor={"value": 3.5, "interval": [3, 4.5]})
     assert mark(entry, "lower").words == "at the floor"
     entry["details"] = {"above_floor": {"value": 1.5, "interval": [0.5, 2.5]}}
     assert mark(entry, "lower").words == "short of the floor"
     assert mark(entry, "higher").words == "beyond the floor"
     assert mark(entry, "near").words == "off the floor"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(4.9, "at the floor"), (4.91, "at the floor"), (4.92, "short of the floor")],
+)
+def test_intervals_that_only_touch_are_apart(value, words):
+    """Two errors of ±1 make one of ±√2 in the difference."""
+    entry = result(
+        "fid", value, (value - 1, value + 1), floor={"value": 3.5, "interval": [2.5, 4.5]}
+    )
+    assert mark(entry, "lower").words == words
 
 
 def test_an_expected_value_takes_the_place_of_a_floor():

@@ -1,6 +1,7 @@
 """Value against floor: in words, and as a small drawing on one scale."""
 
 from collections.abc import Mapping
+from math import hypot
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -26,8 +27,8 @@ OPEN = Mark("", "", "open")
 def mark(entry: Mapping[str, Any], better: str) -> Mark:
     """Where a result lies to its floor: at it while 0 is within the interval of their difference.
 
-    The interval is the result's own ("above_floor") where it has one; otherwise the two intervals
-    are compared, which calls a small difference "at the floor" more often.
+    That interval is the result's own ("above_floor") where it has one; otherwise it is made of the
+    two intervals as if they were independent (Zou and Donner 2008, "MOVER", eq. 7).
     """
     if entry["value"] is None or not entry.get("interval"):
         return OPEN
@@ -40,12 +41,21 @@ def mark(entry: Mapping[str, Any], better: str) -> Mark:
         return EXPECTED if low <= expected <= high else UNEXPECTED
     bottom, top = floor.get("interval") or (floor["value"], floor["value"])
     paired = entry.get("details", {}).get("above_floor", {}).get("interval")
-    least, most = paired or (low - top, high - bottom)
+    least, most = paired or _difference(entry["value"], low, high, floor["value"], bottom, top)
     if least <= 0 <= most:
         return AT
     if better in ("lower", "higher"):
         return BEYOND if (most < 0) == (better == "lower") else SHORT
     return Mark("○", "off the floor", "short")
+
+
+def _difference(
+    value: float, low: float, high: float, floor: float, bottom: float, top: float
+) -> tuple[float, float]:
+    return (
+        value - floor - hypot(value - low, top - floor),
+        value - floor + hypot(high - value, floor - bottom),
+    )
 
 
 def scale(entry: Mapping[str, Any]) -> Markup:
