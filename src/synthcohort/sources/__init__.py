@@ -77,7 +77,7 @@ def terms(settings: Settings) -> Terms:
 
 def stated(settings: Settings) -> Terms:
     """The terms in `TERMS` or, of a `Declared` source, those that the user has declared."""
-    source = f"images of the source `{settings.kind}`"
+    source = f"images of the source “{settings.kind}”"
     unknown = Terms("unknown", source, "Nothing is known of the terms of the real images.")
     if not isinstance(settings, Declared):
         return getattr(module(settings.kind), "TERMS", unknown)
