@@ -58,7 +58,9 @@ def draw_map(
     """A map of images (N×2 by origin) twice: coloured by label and by origin, titles given."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
 
+    halo = [withStroke(linewidth=3, foreground="white")]
     many = colormaps["viridis"](np.linspace(0, 1, len(label_names)))
     colours = FEW if len(label_names) <= len(FEW) else many
     figure = Figure(figsize=(11, 5.6), layout="constrained")
@@ -68,6 +70,9 @@ def draw_map(
     for label, name in enumerate(label_names):
         chosen = all_places[all_classes == label]
         _dots(left, chosen, colours[label], name or "no label")
+        if len(label_names) > len(FEW):
+            # So many colours cannot all be told apart.
+            left.text(*np.median(chosen, axis=0), name, weight="bold", path_effects=halo)
     for name, (colour, legend) in ORIGINS.items():
         _dots(right, places[name], colour, f"{legend} (N = {len(places[name])})")
     for axes, title in ((left, by_label), (right, by_origin)):
