@@ -67,6 +67,10 @@ def test_the_same_distribution_is_at_the_floor(metric, tmp_path):
 def test_noise_lies_outside(metric, tmp_path):
     found = measure(metric, material(normal(60, 6, seed=1, shift=9.0)), tmp_path)
     assert found["value"] == 0 and found["floor"]["interval"][0] > 0.4
+    share = found["details"][METRICS[metric]]
+    # None of n cases: up to a share whose n misses still come up in 2.5 % of all samples.
+    n = len(np.unique(material(normal(60, 6, seed=1)).sets["test"].patients))
+    assert share["value"] == 0 and share["interval"] == [0, pytest.approx(1 - 0.025 ** (1 / n))]
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -7,13 +7,19 @@ import numpy as np
 
 from synthcohort.evaluation.figures import draw_against_floor
 from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.resampling import groups, jackknife_interval, without_each
+from synthcohort.evaluation.resampling import (
+    groups,
+    jackknife_interval,
+    share_interval,
+    without_each,
+)
 from synthcohort.seeds import derive
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 METHOD = (
     "delete-a-group jackknife: up to 20 groups of patients (real) or images (synthetic), "
-    "t quantile; the generative model is not trained again"
+    "t quantile; of a share of 0 or 1 the exact interval (Clopper and Pearson); the generative "
+    "model is not trained again"
 )
 
 
@@ -43,8 +49,13 @@ def compared(
     }
 
     def measured(name: str) -> dict:
-        low, high = jackknife_interval(value(name), *without[name])
-        return {"value": value(name), "interval": [max(low, least), min(high, most)]}
+        found = value(name)
+        low, high = jackknife_interval(found, *without[name])
+        if (least, most) == (0, 1) and found in (0, 1):
+            # The same without any group, which makes the jackknife certain where it must not be.
+            cases = min(len(np.unique(material.sets[of].patients)) for of in ("test", name))
+            low, high = share_interval(round(found * cases), cases)
+        return {"value": found, "interval": [max(low, least), min(high, most)]}
 
     result, floor = measured("synthetic"), measured("train")
     # Both distances share the test images, so their difference has an interval of its own.

@@ -47,6 +47,13 @@ def jackknife_interval(value: float, *without: np.ndarray) -> list[float]:
     return [float(value - margin), float(value + margin)]
 
 
+def share_interval(count: int, of: int) -> list[float]:
+    """The exact interval of a share of independent cases (Clopper and Pearson 1934)."""
+    from scipy.stats import binomtest
+
+    return [float(x) for x in binomtest(count, of).proportion_ci(CONFIDENCE, method="exact")]
+
+
 def bootstrap_weights(patients: np.ndarray, seed: int) -> np.ndarray:
     """2000×N int64: how often each image counts when patients are drawn with replacement."""
     names, number = np.unique(patients, return_inverse=True)
