@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort.files import atomic_file
+from synthcohort.drawing import BLACK, BLUE, ORANGE, displayed, save
 
-BLUE, ORANGE, BLACK = "#0072B2", "#D55E00", "#000000"  # Okabe and Ito
 COLUMNS = 2
 LIMITS = (
     "What this cannot show: that nobody can be recognised. Copies of parts of an image, rotated,\n"
@@ -44,10 +43,10 @@ def draw_pairs(
         for axes, image, name in zip(
             cell.subplots(1, 2), (left, right), ("synthetic", "train"), strict=True
         ):
-            axes.imshow(_displayed(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axes.imshow(displayed(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axes.set_title(name, fontsize=9)
             axes.set_axis_off()
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_distances(
@@ -73,15 +72,6 @@ def draw_distances(
     axes.set_xlim(left=0)
     axes.set_xlabel(f"Distance to the nearest train image ({UNIT})")
     axes.set_ylabel("Share of images (%)")
-    axes.legend()
-    _save(figure, path)
-
-
-def _displayed(image: np.ndarray) -> np.ndarray:
-    shown = image.astype(np.float32) / np.iinfo(image.dtype).max
-    return shown[0] if len(shown) == 1 else np.moveaxis(shown, 0, -1)
-
-
-def _save(figure, path: Path) -> None:
-    with atomic_file(path) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+    # Above the axes: inside it would lie on the bars.
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
+    save(figure, path)

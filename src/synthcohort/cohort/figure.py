@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthcohort.cohort import SPLITS, Cohort
-from synthcohort.files import atomic_file
+from synthcohort.drawing import BLUE, GREEN, YELLOW, displayed, save
 from synthcohort.seeds import derive
 
 if TYPE_CHECKING:
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 8
 _MOST_LABELS = 12
-# Blue, orange and bluish green of Okabe and Ito.
-_COLOURS = {"train": "#0072B2", "val": "#E69F00", "test": "#009E73"}
+_COLOURS = {"train": BLUE, "val": YELLOW, "test": GREEN}
 
 
 def draw_cohort(cohort: Cohort, out: Path, seed: int) -> None:
@@ -49,12 +48,10 @@ def draw_cohort(cohort: Cohort, out: Path, seed: int) -> None:
         ncols=len(SPLITS),
         frameon=False,
     )
-    with atomic_file(out) as temporary:
-        figure.savefig(temporary, dpi=150, bbox_inches="tight", metadata={"Software": None})
+    save(figure, out, bbox_inches="tight")
 
 
 def _draw_images(axes: "Axes", cohort: Cohort, names: list[str], seed: int) -> None:
-    full = np.iinfo(cohort.images.dtype).max
     train = cohort.of("train")
     labels = np.array([cohort.rows[i]["label"] for i in train])
     for place, name in enumerate(names):
@@ -62,7 +59,7 @@ def _draw_images(axes: "Axes", cohort: Cohort, names: list[str], seed: int) -> N
         random = np.random.default_rng(derive(seed, "cohort figure", name))
         for column, row in enumerate(random.permutation(rows)[:_COLUMNS]):
             axes.imshow(
-                np.moveaxis(cohort.images[row], 0, 2) / full,
+                displayed(cohort.images[row]),
                 cmap="grey",
                 vmin=0,
                 vmax=1,

@@ -7,7 +7,7 @@ import numpy as np
 
 from synthcohort import shards
 from synthcohort.cohort import open_cohort
-from synthcohort.files import atomic_file
+from synthcohort.drawing import save
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
@@ -68,8 +68,7 @@ def _draw(groups: list[tuple[str, list[np.ndarray]]], rows: int, out: Path) -> N
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         axes.set_title(name, loc="left", fontsize=8, pad=2)
-    with atomic_file(out) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+    save(figure, out)
 
 
 def _tile(images: list[np.ndarray], rows: int, shape: tuple[int, int, int]) -> np.ndarray:

@@ -10,6 +10,7 @@ import torch
 
 from synthcohort.config import Sampling
 from synthcohort.diffusion.sampling import walk
+from synthcohort.drawing import BLUE, ORANGE, save
 from synthcohort.files import atomic_file
 from synthcohort.models.pixels import denormalise, from_model, normalise
 from synthcohort.seeds import derive, torch_generator
@@ -27,7 +28,6 @@ STEPS = 50
 SNAPSHOT_STEPS = 20
 IN_STRIP = 10
 IN_ANIMATION = 26
-BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito
 # Small images are enlarged to about this height.
 ANIMATION_HEIGHT = 128
 
@@ -68,8 +68,7 @@ def draw_noising(
     values.set(xlabel="Value", ylabel="Density", yticks=[])
     for axes in (rising, falling, values):
         axes.legend(frameon=False, fontsize=8)
-    with atomic_file(out) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+    save(figure, out)
 
 
 @torch.no_grad()
@@ -94,8 +93,7 @@ def draw_denoising(
 
     figure = Figure(figsize=(9, 0.95 * len(moments[0]) + 0.3), layout="constrained")
     _draw_grid(figure, decoded(IN_STRIP))
-    with atomic_file(strip) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+    save(figure, strip)
     _animate(list(decoded(IN_ANIMATION).values()), animation)
 
 
@@ -122,8 +120,7 @@ def draw_snapshots(taken: dict[int, np.ndarray], out: Path) -> None:
     figure = Figure(figsize=(9, 0.95 * len(taken[images[0]]) + 0.5), layout="constrained")
     figure.supxlabel("Images seen in training", fontsize=9)
     _draw_grid(figure, columns)
-    with atomic_file(out) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+    save(figure, out)
 
 
 def _denoised(

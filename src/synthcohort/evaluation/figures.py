@@ -6,15 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthcohort.files import atomic_file
+from synthcohort.drawing import BLACK, BLUE, FEW, GREEN, ORANGE, displayed, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-# Okabe and Ito.
-BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
-FEW = (BLUE, "#E69F00", GREEN, "#CC79A7", "#56B4E9", ORANGE, "#F0E442", BLACK)
 ORIGINS = {
     "train": (GREEN, "real, train"),
     "test": (BLUE, "real, test"),
@@ -114,17 +110,5 @@ def draw_roc(
     save(figure, path)
 
 
-def save(figure: "Figure", path: Path) -> None:
-    """Write a figure as PNG without the date and version that would change its bytes."""
-    with atomic_file(path) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
-
-
 def _dots(axes: "Axes", places: np.ndarray, colour: object, legend: str) -> None:
     axes.scatter(*places.T, s=9, color=colour, alpha=0.7, linewidths=0, label=legend)
-
-
-def displayed(image: np.ndarray) -> np.ndarray:
-    """C×H×W uint8 or uint16 as matplotlib shows it: H×W or H×W×3 float32 from 0 to 1."""
-    shown = image.astype(np.float32) / np.iinfo(image.dtype).max
-    return shown[0] if len(shown) == 1 else np.moveaxis(shown, 0, -1)

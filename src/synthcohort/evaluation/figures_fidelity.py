@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthcohort.evaluation.figures import BLACK, GREEN, ORANGE, ORIGINS, displayed, save
+from synthcohort.drawing import BLACK, GREEN, ORANGE, displayed, save
+from synthcohort.evaluation.figures import ORIGINS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort.evaluation.figures import BLACK, GREEN, ORANGE, save
+from synthcohort.drawing import BLACK, GREEN, ORANGE, save
 
 PANELS = {
     "fidelity": "Fréchet distance, own classifier\n(lower is better)",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort.evaluation.figures import BLACK, BLUE, GREEN, ORANGE, save
+from synthcohort.drawing import BLACK, BLUE, GREEN, ORANGE, save
 
 
 def draw_losses(

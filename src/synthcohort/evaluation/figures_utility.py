@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthcohort.evaluation.figures import BLACK, BLUE, FEW, GREEN, ORANGE, save
+from synthcohort.drawing import BLACK, BLUE, FEW, GREEN, ORANGE, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

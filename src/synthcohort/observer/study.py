@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.audit.neighbours import share
-from synthcohort.evaluation.figures import BLACK, BLUE, ORANGE, save
+from synthcohort.drawing import BLACK, BLUE, ORANGE, save
 from synthcohort.evaluation.resampling import CONFIDENCE, bootstrap_weights, percentile_interval
 from synthcohort.files import write_json
 from synthcohort.observer import SYNTHETIC

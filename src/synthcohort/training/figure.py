@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from synthcohort.files import atomic_file
+from synthcohort.drawing import BLUE, GREEN, ORANGE, PINK, YELLOW, save
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+COLOURS = (BLUE, ORANGE, GREEN, PINK, YELLOW)
 
 
 def draw_history(
@@ -25,8 +25,7 @@ def draw_history(
     else:
         axes.text(0.5, 0.5, "nothing to train", ha="center", transform=axes.transAxes)
         axes.set(xticks=[], yticks=[])
-    with atomic_file(out) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+    save(figure, out)
 
 
 def _draw_curves(axes, history: list[dict[str, float]], curves: dict[str, str]) -> None:

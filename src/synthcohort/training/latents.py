@@ -8,8 +8,9 @@ import torch
 
 from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.device import Hardware
+from synthcohort.drawing import save
 from synthcohort.evaluation.resampling import CONFIDENCE, bootstrap_weights, percentile_interval
-from synthcohort.files import atomic_directory, atomic_file, write_json
+from synthcohort.files import atomic_directory, write_json
 from synthcohort.models import load_autoencoder
 from synthcohort.models.pixels import from_model, to_model
 from synthcohort.progress import progress
@@ -121,5 +122,4 @@ def _draw(images: np.ndarray, made: np.ndarray, out: Path, seed: int) -> None:
             axes.set(xticks=[], yticks=[])
     for axes, name in zip(panels[:, 0], ("real", "reconstructed", "difference ×2"), strict=True):
         axes.set_ylabel(name, fontsize=8)
-    with atomic_file(out) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+    save(figure, out)
