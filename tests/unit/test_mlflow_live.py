@@ -64,7 +64,20 @@ def test_metrics_are_there_while_the_stage_runs(pipeline):
     assert sorted((m.step, m.value) for m in history) == [(100, 0.5), (200, 0.4)]
 
 
-_FIRST = {"run_key": "abc", "config": CONFIG}
+AWAY = "MLflow does not get this stage live"
+
+
+@pytest.fixture
+def said(capfd):
+    """Gives all that has been written to stderr until it is called."""
+    parts = []
+
+    def so_far() -> str:
+        parts.append(capfd.readouterr().err)
+        return "".join(parts)
+
+    return so_far
+
 
 STAGE = """
 import os, signal, sys, time
@@ -96,27 +109,19 @@ def test_a_killed_stage_is_seen_at_once(pipeline):
         until(lambda: statuses() == {"FAILED"}, "the failed stage")
 
 
-def test_a_server_that_is_away_stops_nothing(pipeline, monkeypatch, capfd):
+def test_a_server_that_is_away_stops_nothing(pipeline, monkeypatch, said):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         uri = f"http://user:secret@127.0.0.1:{taken.getsockname()[1]}"
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         path = Path("results") / pipeline / "journal" / "autoencoder.jsonl"
-        told = ""
-
-        def heard():
-            nonlocal told
-            told += capfd.readouterr().err
-            return "MLflow does not get this stage live" in told
-
         with follow(path), Journal(path, "autoencoder", {}) as journal:
             journal.metric(100, loss=0.5)
-            until(heard, "the message")
-        told += capfd.readouterr().err
-        assert told.count("MLflow does not get this stage live") == 1
-        assert "secret" not in told
-        assert "Traceback" not in told
+            until(lambda: AWAY in said(), "the message")
+        assert said().count(AWAY) == 1
+        assert "secret" not in said()
+        assert "Traceback" not in said()
         assert json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["status"] == "finished"
         with pytest.raises(UserError, match="publish again") as refused:
             publish([path], experiment=pipeline, run_key="abc", config=CONFIG)
@@ -136,22 +141,15 @@ def test_a_server_that_never_answers_stops_nothing(pipeline, monkeypatch):
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_a_locked_database_stops_nothing_and_loses_nothing(pipeline, monkeypatch, capfd):
+def test_a_locked_database_stops_nothing_and_loses_nothing(pipeline, monkeypatch, said):
     first = run_stage(pipeline, "first")
     publish([first], experiment=pipeline, run_key="abc", config=CONFIG)
     path = Path("results") / pipeline / "journal" / "autoencoder.jsonl"
-    told = ""
-
-    def heard():
-        nonlocal told
-        told += capfd.readouterr().err
-        return "MLflow does not get this stage live" in told
-
     with sqlite3.connect("results/mlflow.db", isolation_level=None) as other, follow(path):
         other.execute("BEGIN EXCLUSIVE")
         with Journal(path, "autoencoder", {}) as journal:
             journal.metric(100, loss=0.5)
-            until(heard, "the message")
+            until(lambda: AWAY in said(), "the message")
             journal.metric(200, loss=0.4)
             other.execute("ROLLBACK")
             until(lambda: _losses(pipeline, "autoencoder"), "the metrics")
@@ -199,23 +197,14 @@ def _kill(server: subprocess.Popen) -> None:
     server.wait()
 
 
-def test_a_server_killed_and_back_has_everything_once(pipeline, monkeypatch, capfd):
-    run_stage(pipeline, "first")
+def test_a_server_killed_and_back_has_everything_once(pipeline, monkeypatch, said):
+    first = run_stage(pipeline, "first")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    publish(
-        [Path("results") / pipeline / "journal/first.jsonl"], **_FIRST | {"experiment": pipeline}
-    )
+    publish([first], experiment=pipeline, run_key="abc", config=CONFIG)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     path = Path("results") / pipeline / "journal" / "autoencoder.jsonl"
-    told = ""
-
-    def heard():
-        nonlocal told
-        told += capfd.readouterr().err
-        return "MLflow does not get this stage live" in told
-
     server = _serve(port)
     try:
         with follow(path), Journal(path, "autoencoder", {}) as journal:
@@ -223,12 +212,12 @@ def test_a_server_killed_and_back_has_everything_once(pipeline, monkeypatch, cap
             until(lambda: _losses(pipeline, "autoencoder") == [(100, 0.5)], "the first metric")
             _kill(server)
             journal.metric(200, loss=0.4)
-            until(heard, "the message")
+            until(lambda: AWAY in said(), "the message")
             server = _serve(port)
             both = [(100, 0.5), (200, 0.4)]
             until(lambda: _losses(pipeline, "autoencoder") == both, "the second metric")
             journal.metric(300, loss=0.3)
-        publish([path], **_FIRST | {"experiment": pipeline})
+        publish([path], experiment=pipeline, run_key="abc", config=CONFIG)
         assert _losses(pipeline, "autoencoder") == [*both, (300, 0.3)]
         assert {run.info.status for run in runs(pipeline)[1]} == {"FINISHED"}
     finally:
