@@ -28,7 +28,7 @@ JOURNALS = "results/tiny/journal"
 # What the profile asks a site to fill in, one core a job, and the pace of a small cluster.
 HERE = [
     *("--default-resources", "slurm_partition=gpu", "mem_mb=1000", "runtime=10"),
-    *("--set-threads", *(f"{rule}=1" for rule in ("autoencoder", "encode", "diffusion", *THREADS))),
+    *("--set-threads", *(f"{rule}=1" for rule in THREADS)),
     *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"),
     *("--seconds-between-status-checks", "2"),
 ]
