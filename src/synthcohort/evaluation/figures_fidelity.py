@@ -66,7 +66,7 @@ def draw_extrapolation(
         axes.plot(0, end["value"], "D", color=colour, clip_on=False)
     axes.axhline(0, color=BLACK, linewidth=0.8)
     ticks = np.unique(curves["synthetic"]["n"])
-    axes.set_xticks([0, *(1 / ticks)], ["∞", *(f"1/{n:.3g}" for n in ticks)])
+    axes.set_xticks([0, *(1 / ticks)], ["∞", *(f"1/{round(n)}" for n in ticks)])
     axes.set(xlabel="1/N; at the left the extrapolation to infinite N, 95 % interval", ylabel=what)
     axes.grid(alpha=0.3)
     _legend(figure, axes)

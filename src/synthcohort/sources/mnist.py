@@ -33,7 +33,7 @@ Digit = Annotated[int, Field(ge=0, le=9)]
 
 TERMS = Terms(
     "CC BY-SA 3.0",
-    "MNIST, or what lies in `source.root` in its place (LeCun, Cortes, Burges 1998)",
+    "MNIST (LeCun, Cortes, Burges 1998), or what source.root has in its place",
     "Name the source, and pass on what you make of it under the same licence.",
 )
 
