@@ -62,9 +62,9 @@ def test_a_saved_schedule_gives_every_sampler_the_same_noise_levels(name, sample
 
 
 @pytest.mark.parametrize("pixels", [True, False])
-def test_pixels_are_kept_in_their_range_while_sampling_and_latents_are_not(pixels):
+def test_ddpm_keeps_pixels_in_their_range_and_latents_not(pixels):
     schedule = build_schedule(settings(schedule="linear", prediction="epsilon"), pixels=pixels)
-    solver = build_sampler(schedule, Sampling(sampler="ddim", steps=10))
+    solver = build_sampler(schedule, Sampling(sampler="ddpm", steps=10))
     x = torch.full((1, 1), 5.0)
     x0 = solver.step(torch.zeros_like(x), solver.timesteps[-1], x).pred_original_sample
     assert (float(x0) == 1) is pixels
@@ -146,6 +146,19 @@ def test_every_sampler_recovers_a_point_from_a_perfect_denoiser(sampler, predict
         predicted = eps if prediction == "epsilon" else v
         x = solver.step(predicted, t, x, **noise).prev_sample
     torch.testing.assert_close(x, point, atol=0.02, rtol=0)
+
+
+def test_a_ddim_step_is_that_of_the_paper_for_pixels_too():
+    """Song 2021, equation 12 without noise, also where the predicted pixels overshoot [−1, 1]."""
+    schedule = build_schedule(settings(prediction="epsilon"), pixels=True)
+    solver = build_sampler(schedule, Sampling(sampler="ddim", steps=10))
+    x, eps = torch.randn(2, 64, generator=torch.Generator().manual_seed(0))
+    t, s = solver.timesteps[3:5]
+    now, then = schedule.alphas_cumprod[t], schedule.alphas_cumprod[s]
+    point = (x - (1 - now).sqrt() * eps) / now.sqrt()
+    assert point.abs().max() > 1
+    made = solver.step(eps, t, x).prev_sample
+    torch.testing.assert_close(made, then.sqrt() * point + (1 - then).sqrt() * eps)
 
 
 @given(st.integers(1, 500), st.lists(st.integers(1, 50), min_size=1, max_size=8))

@@ -19,7 +19,7 @@ BETA_SCHEDULES = {
 def build_schedule(settings: "Diffusion", pixels: bool = False) -> "DDPMScheduler":
     """The noise schedule of a training: β_t, ᾱ_t, q(z_t | z_0) and the prediction type.
 
-    Samplers keep a predicted z_0 of `pixels` within [−1, 1] (Ho 2020); latents have no such range.
+    DDPM keeps a predicted z_0 of `pixels` within [−1, 1] (Ho 2020); latents have no such range.
     """
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
@@ -52,7 +52,9 @@ def build_sampler(trained: "DDPMScheduler", settings: "Sampling"):
     elif settings.sampler == "ddim":
         from diffusers.schedulers.scheduling_ddim import DDIMScheduler as Sampler
 
-        extra = {"set_alpha_to_one": True}
+        # diffusers clips z_0 but not the noise that goes with it: the two no longer add up to what
+        # they were predicted from, and grey noise stays in the background.
+        extra = {"set_alpha_to_one": True, "clip_sample": False}
     else:
         from diffusers.schedulers.scheduling_dpmsolver_multistep import (
             DPMSolverMultistepScheduler as Sampler,
