@@ -207,6 +207,17 @@ def test_a_sample_does_not_depend_on_the_shard(system, tmp_path):
             np.testing.assert_array_equal(np.concatenate([p[key] for p in parts]), whole[key])
 
 
+def test_a_full_disk_at_a_shard_is_told_and_leaves_nothing(system, tmp_path, monkeypatch):
+    def full(path, **_):
+        Path(path).write_bytes(b"half a shard")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(UserError, match=r"shard\.npz: the disk is full"):
+        _sample(system, tmp_path / "shard.npz", images=4, shard=4, batch=4)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm-solver++"])
 def test_samples_are_reproducible_and_differ_by_index(system, tmp_path, sampler):
     first = _sample(system, tmp_path / "a.npz", images={"B": 3}, sampler=sampler, batch=4)
