@@ -114,8 +114,8 @@ def draw_patients(rows: np.ndarray, patients: np.ndarray, size: int, seed: int) 
 
 
 def share(found: np.ndarray) -> dict:
-    """The share of True with its Wilson 95 % interval (Wilson 1927)."""
-    from scipy.stats import binomtest
+    """The share of True with its Wilson 95 % interval."""
+    from synthcohort.evaluation.resampling import binomial_interval
 
-    interval = binomtest(int(found.sum()), len(found)).proportion_ci(0.95, method="wilson")
-    return {"value": float(found.mean()), "interval": [float(interval.low), float(interval.high)]}
+    interval = binomial_interval(int(found.sum()), len(found), "wilson")
+    return {"value": float(found.mean()), "interval": interval}

@@ -8,9 +8,9 @@ import numpy as np
 from synthcohort.evaluation.figures import draw_against_floor
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.resampling import (
+    binomial_interval,
     groups,
     jackknife_interval,
-    share_interval,
     without_each,
 )
 from synthcohort.seeds import derive
@@ -54,7 +54,7 @@ def compared(
         if (least, most) == (0, 1) and found in (0, 1):
             # The same without any group, which makes the jackknife certain where it must not be.
             cases = min(len(np.unique(material.sets[of].patients)) for of in ("test", name))
-            low, high = share_interval(round(found * cases), cases)
+            low, high = binomial_interval(round(found * cases), cases, "exact")
         return {"value": found, "interval": [max(low, least), min(high, most)]}
 
     result, floor = measured("synthetic"), measured("train")

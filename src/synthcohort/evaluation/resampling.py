@@ -47,11 +47,12 @@ def jackknife_interval(value: float, *without: np.ndarray) -> list[float]:
     return [float(value - margin), float(value + margin)]
 
 
-def share_interval(count: int, of: int) -> list[float]:
-    """The exact interval of a share of independent cases (Clopper and Pearson 1934)."""
+def binomial_interval(count: int, of: int, method: str) -> list[float]:
+    """The interval of a share of independent cases: "exact" (Clopper and Pearson 1934) or "wilson"
+    (Wilson 1927)."""
     from scipy.stats import binomtest
 
-    return [float(x) for x in binomtest(count, of).proportion_ci(CONFIDENCE, method="exact")]
+    return [float(x) for x in binomtest(count, of).proportion_ci(CONFIDENCE, method)]
 
 
 def bootstrap_weights(patients: np.ndarray, seed: int) -> np.ndarray:
