@@ -8,9 +8,9 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from synthcohort import tables
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, sha256
+from synthcohort.intake import tables
 from synthcohort.progress import progress
 from synthcohort.shards import describe, pixels
 from synthcohort.tracking.journal import Journal

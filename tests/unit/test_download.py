@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthcohort.cohort import download as downloads
 from synthcohort.errors import UserError
+from synthcohort.intake import download as downloads
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 MD5 = "md5:" + hashlib.md5(CONTENT).hexdigest()

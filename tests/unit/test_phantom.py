@@ -11,8 +11,8 @@ import pytest
 
 from synthcohort import sources
 from synthcohort.files import sha256
-from synthcohort.phantom_anatomy import draw_patient, grow_older
 from synthcohort.sources import phantom
+from synthcohort.sources.phantom.anatomy import draw_patient, grow_older
 
 SETTINGS = phantom.Source(patients=16, second_sessions=0.5)
 

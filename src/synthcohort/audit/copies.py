@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthcohort.cohort.similarity import correlations, shifts_of, thumbnails
+from synthcohort.cohort.correlation import correlations, shifts_of, thumbnails
 from synthcohort.device import Hardware
 from synthcohort.progress import progress
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from synthcohort.cohort import Cohort
-from synthcohort.cohort.similarity import THUMBNAIL, correlations, shifts_of, thumbnails
+from synthcohort.cohort.correlation import THUMBNAIL, correlations, shifts_of, thumbnails
 from synthcohort.progress import progress
 
 _BLOCK = 1024

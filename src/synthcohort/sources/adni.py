@@ -16,12 +16,12 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from synthcohort import tables
 from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
+from synthcohort.intake import pictures, tables
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
-from synthcohort.sources import Terms, folder, nifti
+from synthcohort.sources import Terms, nifti
 
 TERMS = Terms(
     name="ADNI Data Use Agreement",
@@ -90,7 +90,7 @@ def _jpegs(settings: Source) -> Iterator[Image]:
         scan = match["scan"]
         row = rows.get(scan, {})
         yield Image(
-            pixels=folder.pixels(path),
+            pixels=pictures.pixels(path),
             image_id=f"{scan}_{match['slice']}",
             patient_id=row.get("Subject", scan),
             session=row.get("Visit", ""),

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from synthcohort import tables
 from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
+from synthcohort.intake import pictures, tables
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
-from synthcohort.sources import Terms, folder
+from synthcohort.sources import Terms
 
 TERMS = Terms(
     name="RSNA Pediatric Bone Age Challenge terms of use",
@@ -59,7 +59,7 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
         print("Note: boneage-test-dataset is left out: it has no bone ages", file=sys.stderr)
     for name, (label, age) in progress("reading images", of=sorted(rows.items())):
         yield Image(
-            pixels=folder.pixels(files[name]),
+            pixels=pictures.pixels(files[name]),
             image_id=name,
             patient_id=name,
             source_file=files[name].relative_to(settings.root).as_posix(),

@@ -5,33 +5,17 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Annotated, Literal
+from typing import Annotated, Literal
 
-import numpy as np
-import PIL.Image
-import PIL.ImageOps
 from pydantic import Field, field_validator, model_validator
 
-from synthcohort import tables
 from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
+from synthcohort.intake import pictures, tables
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
 from synthcohort.sources import Declared
 
-SUFFIXES = (
-    ".bmp",
-    ".gif",
-    ".jp2",
-    ".jpeg",
-    ".jpg",
-    ".pgm",
-    ".png",
-    ".ppm",
-    ".tif",
-    ".tiff",
-    ".webp",
-)
 ATTRIBUTES = ("patient", "label", "session", "split")
 
 
@@ -132,7 +116,7 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
     _rename(settings, described)
     for file, of in progress("reading images", of=sorted(described.items())):
         yield Image(
-            pixels=pixels(settings.root / file),
+            pixels=pictures.pixels(settings.root / file),
             image_id=file,
             patient_id=of["patient"],
             source_file=file,
@@ -151,14 +135,14 @@ def _find(settings: Source) -> list[str]:
     # Unlike Path.glob, it follows links to folders and passes over hidden files.
     found = glob.glob(settings.pattern, root_dir=settings.root, recursive=True)  # noqa: PTH207
     found = sorted({Path(name).as_posix() for name in found if (settings.root / name).is_file()})
-    files = [name for name in found if name.lower().endswith(SUFFIXES)]
+    files = [name for name in found if name.lower().endswith(pictures.SUFFIXES)]
     others = sorted(set(found) - set(files) - {str(settings.table)})
     if others:
         _note(f"{settings.root}: {len(others)} files are not images, {first(others)}")
     if not files:
         raise UserError(
             f"{settings.root}: no images match {settings.pattern!r}; expected files that end in "
-            f"{', '.join(SUFFIXES)}; check source.root and source.pattern"
+            f"{', '.join(pictures.SUFFIXES)}; check source.root and source.pattern"
         )
     return files
 
@@ -250,44 +234,6 @@ def _rename(settings: Source, described: dict[str, dict[str, str]]) -> None:
             f"{settings.root}: an official split calls its parts {', '.join(map(repr, odd))}; say "
             "which is train, val or test under source.splits"
         )
-
-
-def pixels(path: Path, content: IO[bytes] | None = None) -> np.ndarray:
-    """The image in a file, as `read` describes it; `content` is the file where it is open already.
-
-    Raises:
-        UserError: it cannot be read, holds several pictures, or is neither grey nor RGB.
-    """
-    try:
-        with PIL.Image.open(content or path) as file:
-            if getattr(file, "n_frames", 1) > 1:
-                raise UserError(f"{path}: holds {file.n_frames} pictures; expected one a file")
-            # Pillow reads 16-bit colour and 16-bit grey with alpha as 8 bits.
-            narrowed = any(re.search(";16[BLN]", str(tile.args)) for tile in file.tile)
-            file.load()
-            image = PIL.ImageOps.exif_transpose(file)
-    except (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError) as error:
-        raise UserError(
-            f"{path}: cannot be read as an image: {error}; it may be truncated: open it in a "
-            "viewer, then fetch or convert it again, or leave it out"
-        ) from None
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
-        if values.min() >= 0 and values.max() <= 65535:
-            return values.astype(np.uint16)
-    elif image.mode in ("1", "L", "LA", "P", "RGB", "RGBA") and not narrowed:
-        opaque = not image.has_transparency_data or image.convert("RGBA").getextrema()[3][0] == 255
-        if opaque and image.mode in ("1", "L", "LA"):
-            return np.asarray(image.convert("L"))
-        if opaque:
-            colours = np.asarray(image.convert("RGB"))
-            grey = image.mode == "P" and (colours[..., :1] == colours[..., 1:]).all()
-            return colours[..., 0] if grey else colours
-    mode = f"{image.mode} with 16 bits a channel" if narrowed else image.mode
-    raise UserError(
-        f"{path}: has the mode {mode}; expected grey (8 or 16 bits) or RGB (8 bits) without "
-        "transparency; convert it"
-    )
 
 
 def _note(text: str) -> None:

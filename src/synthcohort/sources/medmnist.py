@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from synthcohort.cohort import SPLITS, Image
-from synthcohort.cohort.download import download
 from synthcohort.errors import UserError
+from synthcohort.intake.download import download
 from synthcohort.progress import progress
 from synthcohort.sources import Declared, Terms, stated
 

@@ -12,8 +12,8 @@ import numpy as np
 from pydantic import Field
 
 from synthcohort.cohort import Image
-from synthcohort.cohort.download import download
 from synthcohort.errors import UserError
+from synthcohort.intake.download import download
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
 from synthcohort.sources import Terms

@@ -18,9 +18,10 @@ from pydantic import Field
 
 from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
+from synthcohort.intake import pictures
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
-from synthcohort.sources import Terms, folder
+from synthcohort.sources import Terms
 
 TERMS = Terms(
     name="OASIS-1 terms of use",
@@ -69,7 +70,7 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
                     f"{path}: cannot be read: {error}; it may be truncated, so fetch it again"
                 ) from None
             yield Image(
-                pixels=folder.pixels(path, io.BytesIO(data)),
+                pixels=pictures.pixels(path, io.BytesIO(data)),
                 image_id=name.rpartition("/")[2].removesuffix(".nii.png"),
                 patient_id=match["patient"],
                 slice=match["slice"],

@@ -23,7 +23,7 @@ from synthcohort.settings import Settings
 from synthcohort.sources import Terms, nifti
 
 if TYPE_CHECKING:
-    from synthcohort.phantom_anatomy import Patient
+    from synthcohort.sources.phantom.anatomy import Patient
 
 TERMS = Terms("CC0", "brain MRI simulated by synthcohort, of nobody")
 
@@ -112,7 +112,7 @@ class _Person(NamedTuple):
 
 
 def _simulate(person: _Person) -> None:
-    from synthcohort import phantom_anatomy as anatomy
+    from synthcohort.sources.phantom import anatomy as anatomy
 
     first = anatomy.draw_patient(person.seed, person.group, person.age, person.sex)
     for number, years in enumerate(person.years, 1):
@@ -126,7 +126,7 @@ def _scan(patient: "Patient", seed: int) -> np.ndarray:
     from scipy.ndimage import gaussian_filter
     from scipy.spatial.transform import Rotation
 
-    from synthcohort.phantom_anatomy import Contrast, render
+    from synthcohort.sources.phantom.anatomy import Contrast, render
 
     rng = np.random.default_rng(seed)
     # Two points a voxel and direction in the plane, for partial volume.

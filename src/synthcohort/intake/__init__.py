@@ -1,0 +1,1 @@
+"""What sources share: downloads, tables and the pixels of picture files."""
