@@ -43,7 +43,7 @@ lint: setup
 	snakemake --lint
 
 docs: setup
-	python -m synthcohort.reference > config/README.md
+	python -m synthcohort.config.reference > config/README.md
 
 lock: setup
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o envs/requirements.lock

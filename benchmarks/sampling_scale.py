@@ -98,17 +98,17 @@ def draw(folder: Path, images: int, threads: int) -> dict[str, float]:
 
 def read(folder: Path, images: int, threads: int) -> dict[str, float]:
     """The table of the set, and its pixels and labels as the later stages read them."""
-    from synthcohort import shard_table, shards
+    from synthcohort.samples import listing, shards
     from synthcohort.tracking.journal import Journal
 
     start, table = time.monotonic(), folder / "samples/shards.csv"
-    shard_table.gather(
+    listing.gather(
         shards=-(-images // SHARD),
         folder=folder / "samples",
         out=table,
         journal=Journal(None, "scale", {}),
     )
-    paths = shard_table.listed([table])
+    paths = listing.listed([table])
     assert len(shards.describe(paths).labels) == images
     assert sum(map(len, shards.pixels(paths))) == images
     return _measured(start, images)

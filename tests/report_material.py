@@ -7,7 +7,7 @@ from observer_material import write_system
 from PIL import Image
 
 from synthcohort.config import Config
-from synthcohort.shard_table import gather
+from synthcohort.samples.listing import gather
 from synthcohort.tracking.journal import Journal
 
 NASTY = "<script>alert('x')</script> & \"co\""

@@ -120,7 +120,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
     from synthcohort.device import Hardware
     from synthcohort.files import sha256
-    from synthcohort.shard_table import listed
+    from synthcohort.samples.listing import listed
     from synthcohort.tracking.journal import Journal
     from synthcohort.tracking.live import follow
 
@@ -169,7 +169,7 @@ def _section(kind: type, text: str, option: str) -> object:
 
 
 def _summary(given: argparse.Namespace) -> None:
-    from synthcohort.summary import summary
+    from synthcohort.results.summary import summary
 
     print(summary(given.results, given.markdown))
 
@@ -198,7 +198,7 @@ def _publish(given: argparse.Namespace) -> None:
 
 
 def _discard_damaged(given: argparse.Namespace) -> None:
-    from synthcohort.shard_table import discard_damaged
+    from synthcohort.samples.listing import discard_damaged
 
     damaged = discard_damaged(given.samples)
     for path in damaged:

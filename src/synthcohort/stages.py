@@ -63,7 +63,7 @@ STAGES = {
         training=True,
     ),
     "encode": Stage(
-        "training.latents:encode",
+        "latents.encode:encode",
         "cache the latents, measure the reconstruction",
         paths="cohort split autoencoder out measured figure",
         hardware=True,
@@ -86,14 +86,14 @@ STAGES = {
         hardware=True,
     ),
     "gather": Stage(
-        "shard_table:gather",
+        "samples.listing:gather",
         "read every shard and list it with its checksum",
         paths="folder out",
         words={"shards": int},
         seed=False,
     ),
     "show-samples": Stage(
-        "diffusion.figure:show_samples",
+        "samples.grids:show_samples",
         "draw samples, alone and below real images",
         paths="cohort split figure comparison",
         lists="samples",
@@ -106,7 +106,7 @@ STAGES = {
         lists="samples",
     ),
     "classifier": Stage(
-        "evaluation.classifier:train_classifier",
+        "evaluation.networks.small_cnn:train_classifier",
         "train a small classifier on the real train split",
         {"settings": config.Evaluation},
         "cohort split out",
@@ -133,7 +133,7 @@ STAGES = {
         hardware=True,
     ),
     "guidance": Stage(
-        "evaluation.guidance:guidance",
+        "evaluation.guidance.scales:guidance",
         "compare guidance scales",
         {"settings": config.Evaluation, "sampling": config.Sampling},
         "cohort split classifier autoencoder diffusion out figure",

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthcohort.config import Diffusion, Sampling
-from synthcohort.diffusion import objective, plan
+from synthcohort.diffusion import objective
 from synthcohort.diffusion.schedule import build_sampler, build_schedule
 from synthcohort.errors import UserError
+from synthcohort.samples import plan
 
 
 def settings(**keys) -> Diffusion:

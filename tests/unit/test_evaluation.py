@@ -10,9 +10,9 @@ from synthcohort import config
 from synthcohort.config import Evaluation
 from synthcohort.errors import UserError
 from synthcohort.evaluation import extractors
-from synthcohort.evaluation.classifier import train_classifier
 from synthcohort.evaluation.evaluate import evaluate
 from synthcohort.evaluation.features import extract
+from synthcohort.evaluation.networks.small_cnn import train_classifier
 from synthcohort.evaluation.sets import choose, open_sets
 
 SETTINGS = Evaluation(images=72, classifier_images=2000, folds=3, neighbours=5)

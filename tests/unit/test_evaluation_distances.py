@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
-from synthcohort.evaluation import frechet, metrics
+from synthcohort.evaluation import metrics
+from synthcohort.evaluation.estimation import frechet
+from synthcohort.evaluation.estimation.resampling import groups, jackknife_interval, without_each
 from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.resampling import groups, jackknife_interval, without_each
 from synthcohort.evaluation.sets import Set
 
 

@@ -8,8 +8,8 @@ import pytest
 from test_evaluation_distances import material, measure, normal
 from test_evaluation_statistics import scans
 
+from synthcohort.evaluation.estimation.frechet import distance
 from synthcohort.evaluation.extractors.statistics import statistics
-from synthcohort.evaluation.frechet import distance
 from synthcohort.evaluation.metrics import fid_infinity
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_evaluation_distances import material, measure, normal
 
-from synthcohort.evaluation import manifold
+from synthcohort.evaluation.estimation import manifold
 
 METRICS = {"precision_recall": "recall", "density_coverage": "coverage"}
 

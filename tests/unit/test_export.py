@@ -10,10 +10,11 @@ import pytest
 from exports import SPLITS, front_matter, make, metadata, run, write_audit
 from PIL import Image
 
-from synthcohort import config, shards
+from synthcohort import config
 from synthcohort.errors import UserError
+from synthcohort.export.assignment import assign
 from synthcohort.export.imagefolder import label_folders
-from synthcohort.export.split import assign
+from synthcohort.samples import shards
 
 
 @pytest.mark.parametrize(

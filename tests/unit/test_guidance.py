@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 from evaluated import CPU, QUIET, SIZE, pictures, write_cohort
+from synthcohort.evaluation.guidance.scales.scales import guidance, variance_within
 
 from synthcohort import config
 from synthcohort.config import Evaluation, Sampling
-from synthcohort.evaluation.classifier import train_classifier
-from synthcohort.evaluation.guidance import guidance, variance_within
+from synthcohort.evaluation.networks.small_cnn import train_classifier
 
 SETTINGS = Evaluation(
     images=30, classifier_images=800, guidance_scales=(1.0, 3.0), guidance_images=12

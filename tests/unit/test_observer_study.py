@@ -16,7 +16,7 @@ from synthcohort.config import Observer
 from synthcohort.errors import UserError
 from synthcohort.observer.page import make_page
 from synthcohort.observer.study import observer_study
-from synthcohort.summary import summary
+from synthcohort.results.summary import summary
 from synthcohort.tracking.attempts import attempts
 from synthcohort.tracking.journal import Journal
 

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, Field
 
 from synthcohort import config, sources
-from synthcohort.reference import describe, reference
+from synthcohort.config.reference import describe, reference
 from synthcohort.settings import Settings
 
 REPOSITORY = Path(__file__).parents[2]

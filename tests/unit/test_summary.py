@@ -5,7 +5,7 @@ import json
 import pytest
 
 from synthcohort.errors import UserError
-from synthcohort.summary import summary
+from synthcohort.results.summary import summary
 
 FID = {
     "metric": "fid",

@@ -8,12 +8,16 @@ from evaluated import CPU, QUIET, SIZE, pictures, write_cohort, write_samples
 from sklearn import metrics as reference
 
 from synthcohort.config import Evaluation
-from synthcohort.evaluation.classifier import train_classifier
+from synthcohort.evaluation.estimation.scores import (
+    auc,
+    balanced_accuracy,
+    calibration_error_of_one,
+)
 from synthcohort.evaluation.evaluate import evaluate
 from synthcohort.evaluation.features import extract
-from synthcohort.evaluation.scores import auc, balanced_accuracy, calibration_error_of_one
+from synthcohort.evaluation.networks.small_cnn import train_classifier
 from synthcohort.evaluation.sets import choose
-from synthcohort.summary import summary
+from synthcohort.results.summary import summary
 
 SETTINGS = Evaluation(images=72, classifier_images=800)
 CLASSES = np.arange(100) % 2

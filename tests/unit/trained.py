@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 from synthcohort.cohort import MANIFEST_COLUMNS
 from synthcohort.config import Autoencoder, Diffusion
 from synthcohort.device import Hardware
+from synthcohort.latents.encode import encode
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.autoencoder import train_autoencoder
 from synthcohort.training.diffusion import train_diffusion
-from synthcohort.training.latents import encode
 
 HARDWARE = Hardware("cpu", "fp32", 1)
 JOURNAL = Journal(None, "test", {})

@@ -6,7 +6,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import directory
 from synthcohort import config as synthcohort_config
 from synthcohort import sources
-from synthcohort.diffusion import plan
+from synthcohort.samples import plan
 from synthcohort.evaluation import extractors, metrics
 from synthcohort.errors import UserError
 from synthcohort.files import digest

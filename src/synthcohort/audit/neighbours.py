@@ -69,7 +69,7 @@ def share_interval(
     The bootstrap draws the test patients anew, and with them the limit; the Wilson interval of the
     synthetic images with the limit as found is the least that it may be.
     """
-    from synthcohort.evaluation.resampling import DRAWS, percentile_interval
+    from synthcohort.evaluation.estimation.resampling import DRAWS, percentile_interval
 
     names, number = np.unique(patients, return_inverse=True)
     random = np.random.default_rng(seed)
@@ -115,7 +115,7 @@ def draw_patients(rows: np.ndarray, patients: np.ndarray, size: int, seed: int) 
 
 def share(found: np.ndarray) -> dict:
     """The share of True with its Wilson 95 % interval."""
-    from synthcohort.evaluation.resampling import binomial_interval
+    from synthcohort.evaluation.estimation.resampling import binomial_interval
 
     interval = binomial_interval(int(found.sum()), len(found), "wilson")
     return {"value": float(found.mean()), "interval": interval}

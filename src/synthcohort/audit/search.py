@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort import config, shards
+from synthcohort import config
 from synthcohort.audit import copies
 from synthcohort.audit.neighbours import (
     draw_patients,
@@ -20,6 +20,7 @@ from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
 from synthcohort.files import sha256, write_json
+from synthcohort.samples import shards
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
@@ -51,7 +52,7 @@ def search(
         UserError: the inputs do not belong together, or test has fewer than two patients.
     """
     from synthcohort.audit.figures import draw_distances, draw_pairs
-    from synthcohort.audit.space import Space
+    from synthcohort.latents.space import Space
 
     data, sampled = open_cohort(cohort, split), shards.describe(samples)
     means = np.load(latents / "mean.npy", mmap_mode="r", allow_pickle=False)

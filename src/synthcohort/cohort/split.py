@@ -11,7 +11,7 @@ import numpy as np
 
 from synthcohort.cohort import SPLITS, Cohort, open_cohort
 from synthcohort.cohort import leakage as leaks
-from synthcohort.cohort.figure import draw_cohort
+from synthcohort.cohort.overview import draw_cohort
 from synthcohort.config import Split
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, write_json

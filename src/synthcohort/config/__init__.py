@@ -14,10 +14,16 @@ from pydantic import Field, model_validator
 
 from synthcohort import sources
 from synthcohort.config import reading
-from synthcohort.config.cohort import Fractions, Prepare, Split
-from synthcohort.config.dataset import Export, Sampling
-from synthcohort.config.evaluation import Audit, Evaluation, Gate, Observer
-from synthcohort.config.training import Autoencoder, Diffusion, Training
+from synthcohort.config.audit import Audit, Gate
+from synthcohort.config.autoencoder import Autoencoder
+from synthcohort.config.diffusion import Diffusion
+from synthcohort.config.evaluation import Evaluation
+from synthcohort.config.export import Export
+from synthcohort.config.observer import Observer
+from synthcohort.config.prepare import Prepare
+from synthcohort.config.sampling import Sampling
+from synthcohort.config.split import Fractions, Split
+from synthcohort.config.training import Training
 from synthcohort.settings import Settings
 
 __all__ = [

@@ -16,13 +16,13 @@ import torch
 from synthcohort.cohort import open_cohort
 from synthcohort.config import Sampling
 from synthcohort.device import Hardware
-from synthcohort.diffusion.plan import attributes, counts, of_shard
 from synthcohort.diffusion.schedule import build_sampler
 from synthcohort.files import atomic_file, read_json
 from synthcohort.models import load_autoencoder, load_denoiser
 from synthcohort.models.condition import describe, predict
 from synthcohort.models.pixels import denormalise, from_model
 from synthcohort.progress import progress
+from synthcohort.samples.plan import attributes, counts, of_shard
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 

@@ -11,9 +11,9 @@ from synthcohort.cohort import open_cohort
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation import metrics
+from synthcohort.evaluation.estimation.resampling import CONFIDENCE
 from synthcohort.evaluation.features import open_features
 from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.resampling import CONFIDENCE
 from synthcohort.evaluation.sets import open_sets
 from synthcohort.files import write_json
 from synthcohort.tracking.journal import Journal

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort import shards
 from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.config import Evaluation
 from synthcohort.errors import UserError
 from synthcohort.files import read_json, write_json
+from synthcohort.samples import shards
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 

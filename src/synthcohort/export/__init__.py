@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort import config, shards, sources, summary
+from synthcohort import config, sources
 from synthcohort.audit.gate import require_passed
 from synthcohort.errors import UserError
 from synthcohort.export import card, checksums, imagefolder, medmnist
-from synthcohort.export.split import assign
+from synthcohort.export.assignment import assign
 from synthcohort.files import atomic_directory, read_json, write_json
+from synthcohort.results import summary
+from synthcohort.samples import shards
 from synthcohort.tracking.journal import Journal
 
 # Of a result file what belongs to the public; the rest ("seconds", "details") stays.

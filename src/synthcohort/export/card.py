@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from synthcohort import __version__, shards, sources, summary
+from synthcohort import __version__, sources
 from synthcohort.config import Config
-from synthcohort.export import privacy
+from synthcohort.export import card_privacy
 from synthcohort.export.imagefolder import FOLDERS
+from synthcohort.results import summary
+from synthcohort.samples import shards
 
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
 SAMPLERS = {"ddpm": "DDPM", "ddim": "DDIM", "dpm-solver++": "DPM-Solver++"}
@@ -46,7 +48,7 @@ def write(path: Path, facts: Facts) -> None:
         _how_to_load(facts),
         _how_made(facts),
         _evidence(facts),
-        f"{privacy.section(facts.audit, len(facts.split))}\n{_figure(facts, 'distances.png')}",
+        f"{card_privacy.section(facts.audit, len(facts.split))}\n{_figure(facts, 'distances.png')}",
         _use(),
         _terms(facts),
         _citation(facts),

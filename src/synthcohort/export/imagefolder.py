@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort import shards
 from synthcohort.cohort import number_text
 from synthcohort.errors import UserError
 from synthcohort.progress import progress
+from synthcohort.samples import shards
 
 FOLDERS = {"train": "train", "val": "validation", "test": "test"}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort import shards
 from synthcohort.progress import progress
+from synthcohort.samples import shards
 
 SPLITS = ("train", "val", "test")
 # Zip entries carry a date; a fixed one (the earliest there can be) keeps the bytes the same.

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from synthcohort import shards
 from synthcohort.cohort import Cohort, as_uint8, open_cohort
 from synthcohort.config import Observer
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, digest, write_json
 from synthcohort.observer import KEY, PAGE, REAL, SYNTHETIC
+from synthcohort.samples import shards
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 

@@ -8,7 +8,11 @@ import numpy as np
 
 from synthcohort.audit.neighbours import share
 from synthcohort.drawing import BLACK, BLUE, ORANGE, save
-from synthcohort.evaluation.resampling import CONFIDENCE, bootstrap_weights, percentile_interval
+from synthcohort.evaluation.estimation.resampling import (
+    CONFIDENCE,
+    bootstrap_weights,
+    percentile_interval,
+)
 from synthcohort.files import write_json
 from synthcohort.observer import SYNTHETIC
 from synthcohort.observer.answers import Reading, open_answers, open_key

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthcohort import __version__, config, sources, summary
+from synthcohort import __version__, config, sources
 from synthcohort.files import atomic_file, read_json
 from synthcohort.report import comparison, material
 from synthcohort.report.marks import Mark, mark, scale
 from synthcohort.report.material import Figure, figure
 from synthcohort.report.readings import QUESTIONS, reading
+from synthcohort.results import summary
 from synthcohort.tracking.attempts import duration, flatten
 from synthcohort.tracking.journal import Journal
 

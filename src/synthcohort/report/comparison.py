@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthcohort import summary
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, read_json
 from synthcohort.report.marks import OPEN, Mark, mark
 from synthcohort.report.readings import reading
+from synthcohort.results import summary
 
 
 @dataclass(frozen=True)

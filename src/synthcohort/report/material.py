@@ -15,10 +15,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from synthcohort import shards
 from synthcohort.cohort import SPLITS, open_cohort
 from synthcohort.files import read_json
-from synthcohort.shard_table import listed
+from synthcohort.samples import shards
+from synthcohort.samples.listing import listed
 from synthcohort.tracking.attempts import Attempt, attempts, duration
 
 PIXELS_PER_INCH = 96 / 150  # the figures are written with 150 dots per inch

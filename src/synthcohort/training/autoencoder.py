@@ -16,7 +16,7 @@ from synthcohort.models.pixels import to_model
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
-from synthcohort.training.figure import draw_history
+from synthcohort.training.curves import draw_history
 from synthcohort.training.loop import Batch, Values, train, validation_rows
 from synthcohort.training.losses import build_discriminator, hinge, ssim
 from synthcohort.training.ranks import Part, joined

@@ -32,7 +32,7 @@ from synthcohort.models.pixels import normalise
 from synthcohort.seeds import derive, torch_generator
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
-from synthcohort.training.figure import draw_history
+from synthcohort.training.curves import draw_history
 from synthcohort.training.loop import Batch, Values, train, validation_rows
 from synthcohort.training.ranks import Part, joined
 from synthcohort.training.state import State, adamw, update_average

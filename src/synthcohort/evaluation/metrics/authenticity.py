@@ -13,10 +13,10 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
+from synthcohort.evaluation.estimation.neighbours import nearest_others, standardised
+from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.figures import draw_against_floor
 from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.neighbours import nearest_others, standardised
-from synthcohort.evaluation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.seeds import derive
 
 EXTRACTOR = "inception"

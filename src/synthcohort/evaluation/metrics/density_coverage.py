@@ -8,8 +8,8 @@ from pathlib import Path
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
-from synthcohort.evaluation import manifold
-from synthcohort.evaluation.distances import Statistic, compared, paired
+from synthcohort.evaluation.estimation import manifold
+from synthcohort.evaluation.estimation.floors import Statistic, compared, paired
 from synthcohort.evaluation.figures_fidelity import draw_rows
 from synthcohort.evaluation.material import Material
 

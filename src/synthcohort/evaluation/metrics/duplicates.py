@@ -12,10 +12,10 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
+from synthcohort.evaluation.estimation.neighbours import nearest_others
+from synthcohort.evaluation.estimation.resampling import CONFIDENCE
 from synthcohort.evaluation.figures_fidelity import draw_within
 from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.neighbours import nearest_others
-from synthcohort.evaluation.resampling import CONFIDENCE
 from synthcohort.evaluation.sets import Set
 
 EXTRACTOR = None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
-from synthcohort.evaluation import frechet
+from synthcohort.evaluation.estimation import frechet
 from synthcohort.evaluation.material import Material
 
 EXTRACTOR = "inception"

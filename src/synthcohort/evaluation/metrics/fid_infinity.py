@@ -15,9 +15,9 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
-from synthcohort.evaluation.distances import METHOD, Statistic, compared
+from synthcohort.evaluation.estimation.floors import METHOD, Statistic, compared
+from synthcohort.evaluation.estimation.frechet import distance
 from synthcohort.evaluation.figures_fidelity import draw_extrapolation
-from synthcohort.evaluation.frechet import distance
 from synthcohort.evaluation.material import Material
 from synthcohort.seeds import derive
 

@@ -14,13 +14,13 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
-from synthcohort.evaluation import frechet
-from synthcohort.evaluation.by_label import by_label
-from synthcohort.evaluation.distances import METHOD
+from synthcohort.evaluation.estimation import frechet
+from synthcohort.evaluation.estimation.by_label import by_label
+from synthcohort.evaluation.estimation.floors import METHOD
+from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.extractors.statistics import NAMES, RESOLUTION
 from synthcohort.evaluation.figures_fidelity import draw_differences
 from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.seeds import derive
 
 EXTRACTOR = "statistics"

@@ -7,7 +7,7 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
-from synthcohort.evaluation.distances import Statistic, against_floor
+from synthcohort.evaluation.estimation.floors import Statistic, against_floor
 from synthcohort.evaluation.material import Material
 from synthcohort.seeds import derive
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
+from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
+from synthcohort.evaluation.estimation.scores import accuracy, balanced_accuracy, recall
 from synthcohort.evaluation.figures_utility import draw_confusion
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
-from synthcohort.evaluation.resampling import bootstrap_weights, percentile_interval
-from synthcohort.evaluation.scores import accuracy, balanced_accuracy, recall
 from synthcohort.files import read_json
 from synthcohort.seeds import derive
 
@@ -30,7 +30,7 @@ def measure(
     judged as which (column), "confusion" of synthetic and "floor_confusion" of real test images."""
     import torch
 
-    from synthcohort.evaluation.classifier import load_classifier
+    from synthcohort.evaluation.networks.small_cnn import load_classifier
 
     about, names = read_json(material.models["classifier"] / "config.json"), material.label_names
     if about["task"] != "label":

@@ -14,10 +14,10 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
+from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.figures_privacy import draw_losses
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics.real_or_synthetic import area
-from synthcohort.evaluation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.files import read_json
 from synthcohort.seeds import derive, torch_generator
 

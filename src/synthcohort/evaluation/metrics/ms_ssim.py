@@ -9,9 +9,9 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
+from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.figures_fidelity import draw_within
 from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.sets import Set
 from synthcohort.evaluation.similarity import ms_ssim, scales
 from synthcohort.seeds import derive

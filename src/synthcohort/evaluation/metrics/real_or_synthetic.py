@@ -9,9 +9,9 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
+from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.figures import draw_roc
 from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.seeds import derive
 
 EXTRACTOR = None
@@ -95,7 +95,7 @@ def told_apart(
     from sklearn.metrics import roc_curve
     from sklearn.model_selection import StratifiedGroupKFold
 
-    from synthcohort.evaluation.classifier import fresh, train
+    from synthcohort.evaluation.networks.small_cnn import fresh, train
     from synthcohort.models.pixels import to_model
 
     seed = derive(seed, "evaluation", "real_or_synthetic", name)

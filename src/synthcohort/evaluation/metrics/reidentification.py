@@ -17,17 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort import shards
 from synthcohort.audit.neighbours import nearest
-from synthcohort.audit.space import Space
 from synthcohort.cohort import blocks
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
+from synthcohort.evaluation.estimation.manifold import squared_distances
+from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.figures import draw_against_floor
-from synthcohort.evaluation.manifold import squared_distances
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
-from synthcohort.evaluation.resampling import bootstrap_weights, percentile_interval
+from synthcohort.latents.space import Space
+from synthcohort.samples import shards
 from synthcohort.seeds import derive
 
 EXTRACTOR = None

@@ -12,7 +12,7 @@ from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, sha256
 from synthcohort.intake import tables
 from synthcohort.progress import progress
-from synthcohort.shards import describe, pixels
+from synthcohort.samples.shards import describe, pixels
 from synthcohort.tracking.journal import Journal
 
 COLUMNS = ("file", "images", "sha256")

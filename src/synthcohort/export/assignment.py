@@ -3,8 +3,8 @@
 import numpy as np
 
 from synthcohort.config import Fractions
+from synthcohort.samples.shards import Samples
 from synthcohort.seeds import derive
-from synthcohort.shards import Samples
 
 
 def assign(

@@ -1,10 +1,9 @@
-"""The synthetic dataset: how it is drawn, and how it is handed on."""
+"""How the synthetic images are drawn."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from synthcohort.config.cohort import Fractions
 from synthcohort.config.types import Positive
 from synthcohort.settings import Settings
 
@@ -23,16 +22,3 @@ class Sampling(Settings):
     """Scale of classifier-free guidance; 1 samples without it."""
     batch: Positive = 100
     """Images drawn together. A sample's bytes can depend on it, but not on the shard."""
-
-
-class Export(Settings):
-    fractions: Fractions = Fractions(train=0.8, val=0.1, test=0.1)
-    """How the synthetic images are shared out in the exported dataset, label by label."""
-    title: str = "Synthetic images"
-    """Title of the dataset card."""
-    licence: str = "unknown"
-    """Licence of the exported dataset, as the Hugging Face hub names it; the default grants
-    nothing."""
-    acknowledge: str = ""
-    """For restricted real images: the name of their terms, to say that you have read them and that
-    they let you pass on what is derived. Without it nothing runs; the message tells the name."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort import shards
 from synthcohort.cohort import open_cohort
 from synthcohort.drawing import save
+from synthcohort.samples import shards
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 

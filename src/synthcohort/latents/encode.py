@@ -9,7 +9,11 @@ import torch
 from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.device import Hardware
 from synthcohort.drawing import save
-from synthcohort.evaluation.resampling import CONFIDENCE, bootstrap_weights, percentile_interval
+from synthcohort.evaluation.estimation.resampling import (
+    CONFIDENCE,
+    bootstrap_weights,
+    percentile_interval,
+)
 from synthcohort.files import atomic_directory, write_json
 from synthcohort.models import load_autoencoder
 from synthcohort.models.pixels import from_model, to_model

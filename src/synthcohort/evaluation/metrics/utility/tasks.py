@@ -4,12 +4,23 @@ A cohort may ask for two things: a label, and a number beside it.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from synthcohort.cohort import Cohort
-from synthcohort.shards import Samples
+from synthcohort.evaluation.estimation.scores import (
+    Score,
+    absolute_error,
+    accuracy,
+    auc,
+    balanced_accuracy,
+    calibration_error,
+    calibration_error_of_one,
+    over_outputs,
+)
+from synthcohort.samples.shards import Samples
 
 if TYPE_CHECKING:
     import torch
@@ -108,3 +119,20 @@ def _attributes(data: Cohort, sampled: Samples) -> Task | None:
             "findings", "mean AUC over findings", names[of].tolist(), real[:, of], synthetic[:, of]
         )
     return None
+
+
+def scores(task: Task) -> dict[str, Score]:
+    """The figures of a task by name; the one it is judged by is called "value"."""
+    if task.kind == "number":
+        return {"value": absolute_error}
+    if task.kind == "findings":
+        return {
+            "value": partial(over_outputs, auc),
+            "calibration_error": partial(over_outputs, calibration_error_of_one),
+        }
+    return {
+        "value": balanced_accuracy,
+        "accuracy": accuracy,
+        "auc": lambda p, y, w: over_outputs(auc, p, np.eye(p.shape[1], dtype=int)[y], w),
+        "calibration_error": lambda p, y, w: calibration_error(p.max(1), p.argmax(1) == y, w),
+    }

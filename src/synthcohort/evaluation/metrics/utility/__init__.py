@@ -16,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort import shards
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
+from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
+from synthcohort.evaluation.estimation.scores import Score, recall
 from synthcohort.evaluation.figures_utility import draw_utility
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
-from synthcohort.evaluation.resampling import bootstrap_weights, percentile_interval
-from synthcohort.evaluation.scores import Score, recall, scores
-from synthcohort.evaluation.tasks import tasks
-from synthcohort.evaluation.trainings import Bench
+from synthcohort.evaluation.metrics.utility.tasks import scores, tasks
+from synthcohort.evaluation.metrics.utility.training import Bench
+from synthcohort.samples import shards
 from synthcohort.seeds import derive
 
 EXTRACTOR = None

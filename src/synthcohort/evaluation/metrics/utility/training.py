@@ -10,7 +10,7 @@ import numpy as np
 
 from synthcohort.cohort import Cohort, blocks
 from synthcohort.device import Hardware
-from synthcohort.evaluation.tasks import Task
+from synthcohort.evaluation.metrics.utility.tasks import Task
 from synthcohort.seeds import derive
 
 
@@ -61,7 +61,7 @@ class Bench:
         every label and origin equally often; `number` tells repetitions apart."""
         import torch
 
-        from synthcohort.evaluation.classifier import fresh, train
+        from synthcohort.evaluation.networks.small_cnn import fresh, train
         from synthcohort.models.pixels import to_model
 
         task, examples = self.task, self._evenly(rows)

@@ -13,13 +13,9 @@ import numpy as np
 from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.config import Evaluation, Sampling
 from synthcohort.device import Hardware
-from synthcohort.diffusion.plan import attributes, counts
-from synthcohort.evaluation import frechet
-from synthcohort.evaluation.distances import Statistic
-from synthcohort.evaluation.extractors import classifier as extractor
-from synthcohort.evaluation.figures_guidance import draw_guidance
-from synthcohort.evaluation.metrics import not_applicable
-from synthcohort.evaluation.resampling import (
+from synthcohort.evaluation.estimation import frechet
+from synthcohort.evaluation.estimation.floors import Statistic
+from synthcohort.evaluation.estimation.resampling import (
     CONFIDENCE,
     bootstrap_weights,
     groups,
@@ -27,9 +23,13 @@ from synthcohort.evaluation.resampling import (
     percentile_interval,
     without_each,
 )
-from synthcohort.evaluation.scores import balanced_accuracy
+from synthcohort.evaluation.estimation.scores import balanced_accuracy
+from synthcohort.evaluation.extractors import classifier as extractor
+from synthcohort.evaluation.figures_guidance import draw_guidance
+from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.files import read_json, write_json
 from synthcohort.progress import progress
+from synthcohort.samples.plan import attributes, counts
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
@@ -164,7 +164,7 @@ class Reference:
             return None
         import torch
 
-        from synthcohort.evaluation.classifier import load_classifier
+        from synthcohort.evaluation.networks.small_cnn import load_classifier
 
         real = features is None
         head = load_classifier(self.classifier).head

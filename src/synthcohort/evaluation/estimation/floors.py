@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort.evaluation.figures import draw_against_floor
-from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.resampling import (
+from synthcohort.evaluation.estimation.resampling import (
     binomial_interval,
     groups,
     jackknife_interval,
     without_each,
 )
+from synthcohort.evaluation.figures import draw_against_floor
+from synthcohort.evaluation.material import Material
 from synthcohort.seeds import derive
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]

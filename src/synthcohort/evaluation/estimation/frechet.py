@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort.evaluation.by_label import by_label
-from synthcohort.evaluation.distances import METHOD, Statistic, compared
+from synthcohort.evaluation.estimation.by_label import by_label
+from synthcohort.evaluation.estimation.floors import METHOD, Statistic, compared
 from synthcohort.evaluation.figures_fidelity import draw_rows
 from synthcohort.evaluation.material import Material
 

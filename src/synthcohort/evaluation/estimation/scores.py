@@ -5,32 +5,12 @@ D draws) and returns D floats; NaN in draws in which the figure is not defined.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
-
-from synthcohort.evaluation.tasks import Task
 
 Score = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 BINS = 15
 CHUNK = 100
-
-
-def scores(task: Task) -> dict[str, Score]:
-    """The figures of a task by name; the one it is judged by is called "value"."""
-    if task.kind == "number":
-        return {"value": absolute_error}
-    if task.kind == "findings":
-        return {
-            "value": partial(_over_outputs, auc),
-            "calibration_error": partial(_over_outputs, calibration_error_of_one),
-        }
-    return {
-        "value": balanced_accuracy,
-        "accuracy": accuracy,
-        "auc": lambda p, y, w: _over_outputs(auc, p, np.eye(p.shape[1], dtype=int)[y], w),
-        "calibration_error": lambda p, y, w: _calibration(p.max(1), p.argmax(1) == y, w),
-    }
 
 
 def absolute_error(answers: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -82,17 +62,19 @@ def calibration_error_of_one(
     answers: np.ndarray, truth: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
     """The expected calibration error of N probabilities for N truths of 0 or 1."""
-    return _calibration(answers, truth == 1, weights)
+    return calibration_error(answers, truth == 1, weights)
 
 
-def _calibration(probability: np.ndarray, right: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def calibration_error(
+    probability: np.ndarray, right: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """The expected calibration error in 15 bins of equal width (Guo 2017, eq. 3)."""
     bins = np.minimum((probability * BINS).astype(int), BINS - 1)
     gap = np.eye(BINS)[bins] * (right - probability)[:, None]
     return np.abs(weights @ gap).sum(1) / weights.sum(1)
 
 
-def _over_outputs(
+def over_outputs(
     score: Score, answers: np.ndarray, truth: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
     """The mean of a score over the columns of N×F answers and truths."""

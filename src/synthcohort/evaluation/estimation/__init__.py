@@ -1,0 +1,1 @@
+"""Distances between sets of features, their floors, and the intervals of both."""

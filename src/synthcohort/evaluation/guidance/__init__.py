@@ -1,0 +1,1 @@
+"""What the guidance scale does."""
