@@ -163,9 +163,15 @@ STAGES = {
         "audit.search:search",
         "look for copies of train images among the samples",
         {"settings": config.Audit},
-        "cohort split latents autoencoder out pairs distances",
+        "cohort split latents autoencoder out arrays",
         lists="samples",
         hardware=True,
+    ),
+    "draw-audit": Stage(
+        "audit.figures:draw_audit",
+        "draw the nearest pairs and the distances that the search has found",
+        paths="search arrays pairs distances",
+        seed=False,
     ),
     "audit": Stage(
         "audit:audit",

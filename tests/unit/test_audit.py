@@ -15,6 +15,7 @@ from PIL import Image
 from synthcohort import config
 from synthcohort.audit import audit
 from synthcohort.audit import neighbours as core
+from synthcohort.audit.figures import draw_audit
 from synthcohort.audit.gate import require_passed
 from synthcohort.audit.search import search
 from synthcohort.cohort import MANIFEST_COLUMNS
@@ -108,10 +109,16 @@ def run(study, samples, out="audit.json", **settings):
         autoencoder=root,
         samples=samples,
         out=root / "search.json",
-        pairs=root / "pairs.png",
-        distances=root / "distances.png",
+        arrays=root / "search.npz",
         hardware=Hardware(),
         journal=Journal(None, "search", {}),
+    )
+    draw_audit(
+        search=root / "search.json",
+        arrays=root / "search.npz",
+        pairs=root / "pairs.png",
+        distances=root / "distances.png",
+        journal=Journal(None, "draw-audit", {}),
     )
     membership = {"metric": "membership", "value": 0.55, "interval": [0.45, 0.65], "floor": None}
     (root / "membership.json").write_text(json.dumps(membership))

@@ -9,8 +9,9 @@ from report_material import NASTY, RESULTS, gate, result, system, write_results
 from synthcohort.errors import UserError
 from synthcohort.report import report
 from synthcohort.report.comparison import compare
+from synthcohort.report.history import journals
+from synthcohort.report.inlined import caption
 from synthcohort.report.marks import mark, scale
-from synthcohort.report.material import caption, journals
 from synthcohort.tracking.attempts import duration
 from synthcohort.tracking.journal import Journal
 

@@ -1,55 +1,3 @@
-rule search:
-    input:
-        images=rules.prepare.output.images,
-        split=rules.split.output.split,
-        autoencoder=rules.autoencoder.output.model,
-        latents=rules.encode.output.latents,
-        samples=rules.gather.output,
-    output:
-        search=f"{RESULTS}/evaluation/search.json",
-        pairs=report(
-            f"{RESULTS}/figures/nearest-pairs.png",
-            category="6 Audit",
-            caption="../report/nearest-pairs.rst",
-        ),
-        distances=report(
-            f"{RESULTS}/figures/distances.png",
-            category="6 Audit",
-            caption="../report/distances.rst",
-        ),
-    log:
-        f"{LOGS}/search.log",
-    params:
-        journal=f"{RESULTS}/journal/search.jsonl",
-        seed=SYSTEM.seed,
-        cohort=subpath(input.images, parent=True),
-        settings=as_json(SYSTEM.audit),
-    shell:
-        "synthcohort search --settings {params.settings:q} --seed {params.seed}"
-        " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
-        " --autoencoder {input.autoencoder} --samples {input.samples} --out {output.search}"
-        " --pairs {output.pairs} --distances {output.distances} --threads {threads}"
-        " --journal {params.journal} 2>&1 | tee {log}"
-
-
-rule audit:
-    localrule: True
-    input:
-        search=rules.search.output.search,
-        results=RESULT_FILES,
-    output:
-        audit=f"{RESULTS}/audit.json",
-    log:
-        f"{LOGS}/audit.log",
-    params:
-        journal=f"{RESULTS}/journal/audit.jsonl",
-        settings=as_json(SYSTEM.audit),
-    shell:
-        "synthcohort audit --settings {params.settings:q} --search {input.search}"
-        " --results {input.results} --out {output.audit}"
-        " --journal {params.journal} 2>&1 | tee {log}"
-
-
 rule export:
     input:
         samples=rules.gather.output,
@@ -59,7 +7,7 @@ rule export:
         diffusion=rules.diffusion.output.model,
         grid=rules.show_samples.output.samples,
         embedding=f"{RESULTS}/figures/embedding.png",
-        distances=rules.search.output.distances,
+        distances=rules.draw_audit.output.distances,
     output:
         directory(f"{RESULTS}/export"),
     log:

@@ -10,14 +10,18 @@ half. The test images have been through the autoencoder once, as every synthetic
 blurred images correlate more than sharp ones.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from synthcohort.cohort import Cohort, blocks
 from synthcohort.cohort.correlation import correlations, shifts_of, thumbnails
 from synthcohort.device import Hardware
 from synthcohort.progress import progress
+from synthcohort.samples import shards
+from synthcohort.seeds import derive
 
 # Pairs with the most alike thumbnails, an image, that are compared at full resolution.
 CANDIDATES = 4
@@ -136,3 +140,66 @@ def held_out(test: Mapping[str, Match], patients: np.ndarray, seed: int) -> np.n
         for match in test.values():
             found[scored] |= match.missing[scored] <= limit(match.missing[~scored])
     return found
+
+
+def search(
+    data: Cohort,
+    train: np.ndarray,
+    train_decoded: np.ndarray,
+    test_decoded: np.ndarray,
+    samples: Sequence[Path],
+    made: int,
+    hardware: Hardware,
+) -> dict[str, tuple[dict, dict]]:
+    """By form of the train images: the most alike of the synthetic and of the test images."""
+    forms = {
+        "train image": (data.images, train),
+        "its reconstruction": (train_decoded, np.arange(len(train))),
+    }
+    count = len(test_decoded)
+
+    def real() -> Iterator[np.ndarray]:
+        return (test_decoded[rows] for rows in blocks(np.arange(count)))
+
+    return {
+        form: (
+            most_alike(shards.pixels(samples), made, *among, hardware),
+            most_alike(real(), count, *among, hardware),
+        )
+        for form, among in forms.items()
+    }
+
+
+def measure(
+    in_pixels: dict[str, tuple[dict, dict]],
+    data: Cohort,
+    train: np.ndarray,
+    test: np.ndarray,
+    seed: int,
+) -> tuple[np.ndarray, dict[int, dict], dict]:
+    """Which images are copies (N bools); of each of these its train image ("row"), in which way
+    it is a copy and 1 − correlation ("missing"); and the figure "copies" with floor and limits."""
+    copied, told, limits = None, {}, {}
+    floor = np.zeros(len(test), dtype=bool)
+    for form, (synthetic, real) in in_pixels.items():
+        floor |= held_out(real, data.patients[test], derive(seed, "audit", "held out"))
+        for way, verdict in judged(synthetic, real).items():
+            match, found = synthetic[way], verdict["found"]
+            copied = found if copied is None else copied | found
+            limits[f"{form}, {way}"] = 1 - verdict["limit"]
+            for i in np.flatnonzero(found).tolist():
+                one = {
+                    "row": int(train[match.place[i]]),
+                    "way": way if form == "train image" else f"{form}, {way}",
+                    "missing": float(match.missing[i]),
+                }
+                if i not in told or one["missing"] < told[i]["missing"]:
+                    told[i] = one
+    measured = {
+        "value": int(copied.sum()),
+        "interval": None,
+        "interval_method": None,
+        "floor": {"value": int(floor.sum()), "interval": None},
+        "correlation_limits": limits,
+    }
+    return copied, told, measured

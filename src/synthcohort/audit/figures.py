@@ -1,4 +1,7 @@
-"""The audit's figures: the nearest pairs, and how near test and synthetic images come to train."""
+"""The audit's figures: the nearest pairs, and how near test and synthetic images come to train.
+
+The pairs show real images: never to be exported. The histogram of the distances shows none.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.drawing import BLACK, BLUE, ORANGE, displayed, save
+from synthcohort.files import read_json
+from synthcohort.tracking.journal import Journal
 
 COLUMNS = 2
 LIMITS = (
@@ -13,6 +18,26 @@ LIMITS = (
     "scaled or recoloured ones are not looked for, and likeness to the eye is no measurement."
 )
 UNIT = "standard deviations of the latent"
+
+
+def draw_audit(
+    *, search: Path, arrays: Path, pairs: Path, distances: Path, journal: Journal
+) -> None:
+    """Draw the nearest `pairs` and the histogram of the `distances` from what `search` has left."""
+    measures = {entry["name"]: entry for entry in read_json(search)["measures"]}
+    limit, quantile = (measures["memorised_share"][key] for key in ("distance_limit", "quantile"))
+    with np.load(arrays, allow_pickle=False) as found:
+        draw_distances(distances, found["test_distance"], found["distance"], limit, quantile)
+        draw_pairs(
+            pairs,
+            found["synthetic"],
+            found["train"],
+            found["told"].tolist(),
+            found["alarming"].tolist(),
+            limit,
+        )
+    journal.figure(pairs)
+    journal.figure(distances)
 
 
 def draw_pairs(

@@ -1,7 +1,7 @@
 """The search for train images among the synthetic ones: near latents, and copies in pixels."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,43 @@ from synthcohort.audit.neighbours import (
     share,
     share_interval,
 )
-from synthcohort.cohort import Cohort, blocks, open_cohort
+from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
-from synthcohort.files import sha256, write_json
+from synthcohort.files import atomic_file, sha256, write_json
+from synthcohort.measures import Measure
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
+MEASURES = (
+    Measure(
+        "copies",
+        "Copies of train images in pixels",
+        280,
+        "privacy",
+        "lower",
+        "The number of synthetic images whose pixels repeat a train image, shifted or mirrored, "
+        "too; among as many real test images in the floor.",
+    ),
+    Measure(
+        "memorised_share",
+        "Memorised share",
+        290,
+        "privacy",
+        "lower",
+        "Synthetic images as near to a train image as the nearest few real test images are.",
+    ),
+    Measure(
+        "nearer_to_train_than_test",
+        "Nearer to train than to test",
+        300,
+        "privacy",
+        "near",
+        "The share of synthetic images nearer to a train image than to any of as many test "
+        "images; one half is what images of strangers give.",
+    ),
+)
 QUANTILES = [0, 0.01, 0.05, 0.25, 0.5, 0.75, 1]
 
 
@@ -37,21 +66,19 @@ def search(
     autoencoder: Path,
     samples: Sequence[Path],
     out: Path,
-    pairs: Path,
-    distances: Path,
+    arrays: Path,
     hardware: Hardware,
     journal: Journal,
 ) -> None:
     """Compare every synthetic image in the shards `samples` with every train image.
 
     `latents` is the encode stage's folder. Writes `out` (JSON: the figures under "measures", the
-    images found under "copies" and "memorised") and two figures: the nearest `pairs` (with real
-    images: never to be exported) and the histogram of the `distances` (without images).
+    images found under "copies" and "memorised") and `arrays`, the npz that its figures are drawn
+    from; real images are in it.
 
     Raises:
         UserError: the inputs do not belong together, or test has fewer than two patients.
     """
-    from synthcohort.audit.figures import draw_distances, draw_pairs
     from synthcohort.latents.space import Space
 
     data, sampled = open_cohort(cohort, split), shards.describe(samples)
@@ -75,13 +102,13 @@ def search(
             _distance_to_part(synthetic_vectors, vectors, data, rows, size, seed, hardware)
             for vectors, rows in ((train_vectors, train), (test_vectors, test))
         ]
-        in_pixels = _copies(data, train, train_decoded, test_decoded, samples, made, hardware)
+        in_pixels = copies.search(data, train, train_decoded, test_decoded, samples, made, hardware)
 
     found, limit = memorised(distance, test_distance, settings.quantile)
     floor = held_out(
         test_distance, data.patients[test], settings.quantile, derive(seed, "audit", "held out")
     )
-    copied, told_of_copies, measured = _judge_copies(in_pixels, data, train, test, seed)
+    copied, told_of_copies, measured = copies.measure(in_pixels, data, train, test, seed)
 
     def told(i: int) -> dict:
         return {
@@ -153,20 +180,24 @@ def search(
             "seed": seed,
         },
     )
-    draw_distances(distances, test_distance, distance, limit, settings.quantile)
-    draw_pairs(
-        pairs,
-        shards.pick(samples, sampled, np.array(drawn)),
-        data.images[np.array([beside[i] for i in drawn])],
-        [
-            f"copy ({told_of_copies[i]['way']}), correlation {1 - told_of_copies[i]['missing']:.4f}"
-            if copied[i]
-            else f"distance {distance[i]:.3g}" + (" (memorised)" if found[i] else "")
-            for i in drawn
-        ],
-        [bool(copied[i] or found[i]) for i in drawn],
-        limit,
-    )
+    with atomic_file(arrays) as temporary:
+        np.savez(
+            temporary,
+            test_distance=test_distance,
+            distance=distance,
+            synthetic=shards.pick(samples, sampled, np.array(drawn)),
+            train=data.images[np.array([beside[i] for i in drawn])],
+            told=np.array(
+                [
+                    f"copy ({told_of_copies[i]['way']}), "
+                    f"correlation {1 - told_of_copies[i]['missing']:.4f}"
+                    if copied[i]
+                    else f"distance {distance[i]:.3g}" + (" (memorised)" if found[i] else "")
+                    for i in drawn
+                ]
+            ),
+            alarming=np.array([bool(copied[i] or found[i]) for i in drawn]),
+        )
     journal.result(
         copies=int(copied.sum()),
         memorised_share=measures[1]["value"],
@@ -174,71 +205,6 @@ def search(
         nearer_to_train_than_test=measures[2]["value"],
         distance_limit=limit,
     )
-    journal.figure(pairs)
-    journal.figure(distances)
-
-
-def _copies(
-    data: Cohort,
-    train: np.ndarray,
-    train_decoded: np.ndarray,
-    test_decoded: np.ndarray,
-    samples: Sequence[Path],
-    made: int,
-    hardware: Hardware,
-) -> dict[str, tuple[dict, dict]]:
-    """By form of the train images: the most alike of the synthetic and of the test images."""
-    forms = {
-        "train image": (data.images, train),
-        "its reconstruction": (train_decoded, np.arange(len(train))),
-    }
-    count = len(test_decoded)
-
-    def real() -> Iterator[np.ndarray]:
-        return (test_decoded[rows] for rows in blocks(np.arange(count)))
-
-    return {
-        form: (
-            copies.most_alike(shards.pixels(samples), made, *among, hardware),
-            copies.most_alike(real(), count, *among, hardware),
-        )
-        for form, among in forms.items()
-    }
-
-
-def _judge_copies(
-    in_pixels: dict[str, tuple[dict, dict]],
-    data: Cohort,
-    train: np.ndarray,
-    test: np.ndarray,
-    seed: int,
-) -> tuple[np.ndarray, dict[int, dict], dict]:
-    """Which images are copies (N bools); of each of these its train image ("row"), in which way
-    it is a copy and 1 − correlation ("missing"); and the figure "copies" with floor and limits."""
-    copied, told, limits = None, {}, {}
-    floor = np.zeros(len(test), dtype=bool)
-    for form, (synthetic, real) in in_pixels.items():
-        floor |= copies.held_out(real, data.patients[test], derive(seed, "audit", "held out"))
-        for way, verdict in copies.judged(synthetic, real).items():
-            match, found = synthetic[way], verdict["found"]
-            copied = found if copied is None else copied | found
-            limits[f"{form}, {way}"] = 1 - verdict["limit"]
-            for i in np.flatnonzero(found).tolist():
-                one = {
-                    "row": int(train[match.place[i]]),
-                    "way": way if form == "train image" else f"{form}, {way}",
-                    "missing": float(match.missing[i]),
-                }
-                if i not in told or one["missing"] < told[i]["missing"]:
-                    told[i] = one
-    figure = {
-        "value": int(copied.sum()),
-        "interval": None,
-        "interval_method": None,
-        "floor": {"value": int(floor.sum()), "interval": None},
-        "correlation_limits": limits,
-    }
-    return copied, told, figure
 
 
 def _check(

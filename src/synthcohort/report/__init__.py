@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from synthcohort import __version__, config, sources
 from synthcohort.files import atomic_file, read_json
-from synthcohort.report import comparison, material
+from synthcohort.report import comparison
+from synthcohort.report.history import journals
+from synthcohort.report.images import images
+from synthcohort.report.inlined import Figure, figure
 from synthcohort.report.marks import Mark, mark, scale
-from synthcohort.report.material import Figure, figure
 from synthcohort.report.readings import QUESTIONS, reading
 from synthcohort.results import summary
 from synthcohort.tracking.attempts import duration, flatten
@@ -86,8 +88,8 @@ def report(
         title=system.export.title,
         version=__version__,
         terms=sources.terms(system.source),
-        images=material.images(results),
-        journals=material.journals(results / "journal"),
+        images=images(results),
+        journals=journals(results / "journal"),
         glance=comparison.cells(entries),
         verdict=comparison.verdict(audit),
         audit=_audit(read_json(audit)) if audit.exists() else None,

@@ -1,79 +1,16 @@
-"""What the report tells beside the results: the images, the stages' journals, the figures."""
+"""What the stages' journals tell together: how long, on what, with which software."""
 
-import base64
-import html
 import re
-import struct
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from markupsafe import Markup
-
-from synthcohort.cohort import SPLITS, open_cohort
-from synthcohort.files import read_json
-from synthcohort.samples import shards
-from synthcohort.samples.listing import listed
 from synthcohort.tracking.attempts import Attempt, attempts, duration
 
-PIXELS_PER_INCH = 96 / 150  # the figures are written with 150 dots per inch
 SHARD = re.compile(r"-\d{5}$")
-
-
-@dataclass(frozen=True)
-class Images:
-    """How many images there are of each label."""
-
-    labels: list[tuple[str, list[str], int]]
-    """Name, images (patients) in train, val and test, synthetic images."""
-    total: tuple[str, list[str], int]
-    attributes: list[str]
-    format: str
-    leakage: str
-
-
-def images(results: Path) -> Images:
-    """Counted in the manifest, the split and the shards of the folder `results/<name>`."""
-    cohort = results / "cohort"
-    data = open_cohort(cohort, cohort / "split.csv")
-    made = shards.describe(listed([results / "samples/shards.csv"]))
-    synthetic = Counter(made.label_names[number] for number in made.labels.tolist())
-    names = sorted({*data.label_names, *synthetic})
-
-    def real(label: str | None) -> list[str]:
-        told = []
-        for split in SPLITS:
-            rows = [data.rows[i] for i in data.of(split)]
-            rows = [row for row in rows if label is None or row["label"] == label]
-            patients = len({row["patient_id"] for row in rows})
-            told.append(f"{len(rows):,} ({patients:,})")
-        return told
-
-    channels, height, width = made.shape
-    colour = "grey" if channels == 1 else "RGB"
-    return Images(
-        labels=[(name or "(none)", real(name), synthetic[name]) for name in names],
-        total=("All", real(None), len(made.labels)),
-        attributes=made.attribute_names,
-        format=f"{height}×{width} pixels, {colour}, {8 * made.dtype.itemsize} bits",
-        leakage=_leakage(read_json(cohort / "leakage.json")),
-    )
-
-
-def _leakage(found: Mapping[str, Any]) -> str:
-    shared = len(found["patients_in_two_splits"])
-    across = found["across_splits"]
-    return (
-        f"{shared} patients are in two splits. Between patients of different splits, the leakage "
-        f"check found {across['same_bytes']} images with the same bytes and "
-        f"{across['near_identical']} nearly identical pairs (correlation from "
-        f"{found['method']['correlation']})."
-    )
 
 
 @dataclass(frozen=True)
@@ -180,48 +117,3 @@ def _packages(environments: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     ]
     versions = {name: _distinct(of.get(name) for of in installed) for name in names}
     return {name: version for name, version in versions.items() if version}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure as the page holds it."""
-
-    name: str
-    source: str
-    """A data: address."""
-    width: int
-    height: int
-    """CSS pixels at which the figure's letters have their own size."""
-    caption: Markup
-
-
-def figure(path: Path, captions: Path, system: str) -> Figure:
-    """The PNG `path` with the caption `captions/<name>.rst`, where there is one."""
-    content = path.read_bytes()
-    width, height = struct.unpack(">II", content[16:24])
-    return Figure(
-        name=path.stem,
-        source="data:image/png;base64," + base64.b64encode(content).decode(),
-        width=round(width * PIXELS_PER_INCH),
-        height=round(height * PIXELS_PER_INCH),
-        caption=caption(captions / f"{path.stem}.rst", system),
-    )
-
-
-def caption(path: Path, system: str) -> Markup:
-    """A caption of `snakemake --report` (a Jinja template of reStructuredText, of which it uses
-    paragraphs, emphasis and literals) as HTML."""
-    import jinja2
-
-    if not path.exists():
-        return Markup("")
-    template = jinja2.Template(path.read_text(encoding="utf-8"))
-    text = template.render(snakemake=SimpleNamespace(config={"name": system}))
-    paragraphs = []
-    for paragraph in re.split(r"\n\s*\n", text.strip()):
-        line = html.escape(" ".join(paragraph.split()))
-        line = re.sub(r"``?(.+?)``?", r"<code>\1</code>", line)
-        line = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", line)
-        line = re.sub(r"\*(.+?)\*", r"<em>\1</em>", line)
-        paragraphs.append(f"<p>{line}</p>")
-    return Markup("".join(paragraphs))

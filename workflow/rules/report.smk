@@ -1,0 +1,49 @@
+rule summary:
+    localrule: True
+    input:
+        audit=rules.audit.output.audit,
+        results=RESULT_FILES,
+        export=rules.export.output,
+    output:
+        report(
+            f"{RESULTS}/summary.txt",
+            category="7 Summary",
+            caption="../report/summary.rst",
+        ),
+    log:
+        f"{LOGS}/summary.log",
+    params:
+        results=subpath(input.audit, parent=True),
+    shell:
+        "synthcohort summary --results {params.results} > {output} 2> {log}"
+
+
+# Not after the export: where the audit fails, this page is what tells why.
+rule report_page:
+    localrule: True
+    input:
+        audit=rules.audit.output.audit,
+        results=RESULT_FILES,
+        figures=rules.show_samples.output.comparison,
+        pairs=rules.draw_audit.output.pairs,
+        guidance=rules.guidance.output.result,
+        samples=rules.gather.output,
+    output:
+        report(
+            f"{RESULTS}/report.html",
+            category="7 Summary",
+            caption="../report/report.rst",
+        ),
+    log:
+        f"{LOGS}/report_page.log",
+    params:
+        journal=f"{RESULTS}/journal/report.jsonl",
+        system=as_json(SYSTEM),
+        results=subpath(input.audit, parent=True),
+        captions=CAPTIONS,
+    # Before the export, which stops everything where it is refused.
+    priority: 2
+    shell:
+        "synthcohort report --system {params.system:q} --results {params.results}"
+        " --captions {params.captions:q} --out {output}"
+        " --journal {params.journal} 2>&1 | tee {log}"
