@@ -9,6 +9,7 @@ from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, read_json
 from synthcohort.report.marks import OPEN, Mark, mark
 from synthcohort.report.readings import reading
+from synthcohort.report.templates import template
 from synthcohort.results import summary
 
 
@@ -73,8 +74,6 @@ def compare(results: Path, as_markdown: bool = False) -> str:
     found = [_system(folder) for folder in folders]
     if as_markdown:
         return _markdown(found)
-    from synthcohort.report import template
-
     page = results / "comparison.html"
     with atomic_file(page) as temporary:
         temporary.write_text(
