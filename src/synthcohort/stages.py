@@ -78,7 +78,7 @@ STAGES = {
         training=True,
     ),
     "sample": Stage(
-        "diffusion.sampling:sample",
+        "samples.sample:sample",
         "draw one shard of synthetic images",
         {"settings": config.Sampling},
         "cohort split autoencoder diffusion out",

@@ -14,12 +14,12 @@ from synthcohort.cohort import MANIFEST_COLUMNS, open_cohort
 from synthcohort.config import Autoencoder, Diffusion, Sampling
 from synthcohort.device import Hardware
 from synthcohort.diffusion.objective import withhold
-from synthcohort.diffusion.sampling import sample
 from synthcohort.errors import UserError
 from synthcohort.latents.encode import encode
 from synthcohort.models import build_autoencoder, build_denoiser, load_autoencoder, load_denoiser
 from synthcohort.models.condition import describe, predict, withheld
 from synthcohort.samples import shards
+from synthcohort.samples.sample import sample
 from synthcohort.tracking.journal import Journal, read_journal
 from synthcohort.training.autoencoder import train_autoencoder
 from synthcohort.training.diffusion import train_diffusion

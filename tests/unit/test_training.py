@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from trained import AUTOENCODER, DIFFUSION, HARDWARE, JOURNAL, autoencoder, data, diffusion
 
 from synthcohort.config import Sampling
-from synthcohort.diffusion.sampling import sample
 from synthcohort.errors import UserError
 from synthcohort.models import load_autoencoder, load_denoiser
+from synthcohort.samples.sample import sample
 from synthcohort.training import loop
 from synthcohort.training.checkpoints import Checkpoints
 
