@@ -52,7 +52,12 @@ STAGES = {
         "cohort.split:split",
         "split by patient and look for leakage",
         {"settings": config.Split},
-        "cohort out leakage figure",
+        "cohort out leakage",
+    ),
+    "draw-cohort": Stage(
+        "cohort.overview:draw_cohort",
+        "draw train images and the sizes of the splits",
+        paths="cohort split out",
     ),
     "autoencoder": Stage(
         "training.autoencoder:train_autoencoder",

@@ -24,7 +24,7 @@ rule report_page:
     input:
         audit=rules.audit.output.audit,
         results=RESULT_FILES,
-        figures=rules.show_samples.output.comparison,
+        figures=[rules.draw_cohort.output, rules.show_samples.output.comparison],
         pairs=rules.draw_audit.output.pairs,
         guidance=rules.guidance.output.result,
         samples=rules.gather.output,
