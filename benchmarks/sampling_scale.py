@@ -72,7 +72,7 @@ def draw(folder: Path, images: int, threads: int) -> dict[str, float]:
     """Every shard of a set; the first one is drawn twice, so that no start is counted."""
     from synthcohort.config import Sampling
     from synthcohort.device import Hardware
-    from synthcohort.diffusion.sampling import sample
+    from synthcohort.samples.sample import sample
     from synthcohort.tracking.journal import Journal
 
     results = folder / "results/scale"

@@ -29,7 +29,9 @@ def classes(count: int) -> np.ndarray:
 def exported(folder: Path, quick: dict[str, str], **changes: dict) -> dict[str, np.ndarray]:
     """The arrays of the dataset that a tiny system with `changes` exports."""
     config = configured(folder, **changes)
-    done = snakemake(folder, f"{RESULTS}/export", "--configfile", config, **quick)
+    figures = [f"{RESULTS}/figures/{name}" for name in ("cohort.png", "reconstructions.png")]
+    asked = [f"{RESULTS}/export", *figures, f"{RESULTS}/figures/denoising.gif"]
+    done = snakemake(folder, *asked, "--configfile", config, **quick)
     assert done.returncode == 0, done.stdout[-4000:]
     assert not (folder / RESULTS / "raw").exists()
     export = folder / RESULTS / "export"

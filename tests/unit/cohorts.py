@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from synthcohort.cohort import MANIFEST_COLUMNS
+from synthcohort.cohort.overview import draw_cohort
 from synthcohort.cohort.split import split
 from synthcohort.config import Split
 from synthcohort.tracking.journal import Journal
@@ -51,11 +52,23 @@ def run(cohort: Path, seed: int = 0, **options) -> dict[str, str]:
         cohort=cohort,
         out=folder / "split.csv",
         leakage=folder / "leakage.json",
-        figure=folder / "cohort.png",
         journal=Journal(None, "split", {}),
     )
     with (folder / "split.csv").open(newline="") as file:
         return {row["image_id"]: row["split"] for row in csv.DictReader(file)}
+
+
+def drawn(cohort: Path) -> bytes:
+    """The figure of a cohort that has been split."""
+    folder = cohort.parent
+    draw_cohort(
+        seed=0,
+        cohort=cohort,
+        split=folder / "split.csv",
+        out=folder / "cohort.png",
+        journal=Journal(None, "draw-cohort", {}),
+    )
+    return (folder / "cohort.png").read_bytes()
 
 
 def found(cohort: Path) -> dict:

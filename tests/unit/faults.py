@@ -19,7 +19,6 @@ import trained
 from safetensors.torch import load_file
 
 from synthcohort.training import checkpoints
-from synthcohort.training import diffusion as train_diffusion
 
 WHOLE = {
     trained.autoencoder: "autoencoder/diffusion_pytorch_model.safetensors",
@@ -53,9 +52,6 @@ def half_a_file(tensors, path: Path, metadata, save=checkpoints._save) -> None:
 
 def main(folder: Path, kills: int, seed: int) -> None:
     trained.HARDWARE = trained.Hardware("cpu", "fp32", 1, checkpoint_minutes=0)
-    # They take longer than the training, which is what is to be killed.
-    for name in ("draw_noising", "draw_denoising", "draw_snapshots"):
-        setattr(train_diffusion, name, lambda *_: None)
     chance = random.Random(seed)
     done = {"kills": 0, "in_write": 0, "finished": 0, "different": 0}
     length = {stage: undisturbed(stage, folder) for stage in WHOLE}

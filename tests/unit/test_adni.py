@@ -148,7 +148,6 @@ def made(tmp_path: Path, scans: dict[str, str], **settings) -> tuple[dict[str, s
             cohort=tmp_path / "cohort",
             out=tmp_path / "split.csv",
             leakage=tmp_path / "leakage.json",
-            figure=tmp_path / "cohort.png",
             journal=journal,
         )
     parts: dict[str, set[str]] = {}

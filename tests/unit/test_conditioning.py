@@ -14,15 +14,17 @@ from synthcohort.cohort import MANIFEST_COLUMNS, open_cohort
 from synthcohort.config import Autoencoder, Diffusion, Sampling
 from synthcohort.device import Hardware
 from synthcohort.diffusion.objective import withhold
-from synthcohort.diffusion.sampling import sample
 from synthcohort.errors import UserError
 from synthcohort.latents.encode import encode
 from synthcohort.models import build_autoencoder, build_denoiser, load_autoencoder, load_denoiser
 from synthcohort.models.condition import describe, predict, withheld
 from synthcohort.samples import shards
+from synthcohort.samples.sample import sample
 from synthcohort.tracking.journal import Journal, read_journal
 from synthcohort.training.autoencoder import train_autoencoder
 from synthcohort.training.diffusion import train_diffusion
+from synthcohort.training.draw_autoencoder import draw_autoencoder
+from synthcohort.training.draw_diffusion import draw_diffusion
 
 HARDWARE = Hardware("cpu", "fp32", 1)
 JOURNAL = Journal(None, "test", {})
@@ -131,7 +133,7 @@ def train(folder: Path, settings: Diffusion) -> None:
         seed=0,
         **data,
         out=folder / "autoencoder",
-        curve=folder / "curve.png",
+        history=folder / "training/autoencoder.json",
         checkpoints=folder / "checkpoints",
         hardware=HARDWARE,
         journal=JOURNAL,
@@ -141,7 +143,7 @@ def train(folder: Path, settings: Diffusion) -> None:
         **data,
         out=folder / "latents",
         measured=folder / "autoencoder.json",
-        figure=folder / "reconstructions.png",
+        arrays=folder / "autoencoder.npz",
         journal=JOURNAL,
     )
     with Journal(folder / "diffusion.jsonl", "diffusion", {}) as journal:
@@ -151,11 +153,8 @@ def train(folder: Path, settings: Diffusion) -> None:
             **data,
             latents=folder / "latents",
             out=folder / "diffusion",
-            curve=folder / "diffusion.png",
-            noising=folder / "noising.png",
-            denoising=folder / "denoising.png",
-            animation=folder / "denoising.gif",
-            snapshots=folder / "snapshots.png",
+            history=folder / "training/diffusion.json",
+            snapshots=folder / "training/snapshots.npz",
             checkpoints=folder / "checkpoints",
             journal=journal,
         )
@@ -207,7 +206,19 @@ def test_the_pixels_are_the_latents_without_an_autoencoder(aged):
     x = torch.rand(2, 1, 8, 8)
     assert torch.equal(model.decode(model.encode(x).latent_dist.sample()).sample, x)
     assert json.loads((aged / "autoencoder.json").read_text())["details"]["ssim"]["value"] == 1
-    assert Image.open(aged / "curve.png").size
+
+
+def test_the_figures_of_a_model_of_pixels(aged, tmp_path):
+    left, to = aged / "training", {"figures": tmp_path, "journal": JOURNAL}
+    assert json.loads((left / "autoencoder.json").read_text()) == [], "there was nothing to train"
+    history = left / "autoencoder.json"
+    draw_autoencoder(PIXELS, history=history, arrays=aged / "autoencoder.npz", **to)
+    of = {name: aged / name for name in ("cohort", "latents", "autoencoder", "diffusion")}
+    of |= {"history": left / "diffusion.json", "snapshots": left / "snapshots.npz"}
+    draw_diffusion(seed=0, split=aged / "cohort/split.csv", **of, hardware=HARDWARE, **to)
+    for name in ("autoencoder-training", "reconstructions", "noising", "denoising", "snapshots"):
+        assert Image.open(tmp_path / f"{name}.png").size[0] > 500, name
+    assert Image.open(tmp_path / "denoising.gif").n_frames > 10
 
 
 def test_the_stage_leaves_what_samplers_and_readers_need(aged):
@@ -218,9 +229,6 @@ def test_the_stage_leaves_what_samplers_and_readers_need(aged):
     assert standard["std"] == pytest.approx([ages.std(), 1])
     scheduler = json.loads((aged / "diffusion/scheduler/scheduler_config.json").read_text())
     assert scheduler["clip_sample"] and len(scheduler["trained_betas"]) == 300
-    for name in ("noising", "denoising"):
-        assert Image.open(aged / f"{name}.png").size[0] > 500
-    assert Image.open(aged / "denoising.gif").n_frames > 10
 
 
 def test_the_journal_counts_the_parameters_by_block(aged):

@@ -28,11 +28,10 @@ UNET = DIFFUSION.model_copy(update={"channels": (8,), "attention": (False,)})
 
 def _begin(system: Path, stage: str, out: str, settings, **more: str) -> subprocess.Popen:
     """`synthcohort <stage>` in two processes, a checkpoint at every step."""
-    figures = {"curve": f"{out}.png"}
+    names = {"history": f"{out}.json"}
     if stage == "diffusion":
-        figures |= {key: f"{out}-{key}.png" for key in ("noising", "denoising", "snapshots")}
-        figures |= {"animation": f"{out}.gif", "latents": "latents", "autoencoder": "autoencoder"}
-    paths = {key: system / name for key, name in figures.items()} | data(system)
+        names |= {"snapshots": f"{out}.npz", "latents": "latents", "autoencoder": "autoencoder"}
+    paths = {key: system / name for key, name in names.items()} | data(system)
     paths |= {"out": system / out, "checkpoints": system / f"checkpoints-{out}"}
     words = {"settings": settings.model_dump_json(), "seed": 0, "device": "cpu"} | paths
     words |= {"precision": "fp32", "threads": 2, "processes": 2, "checkpoint-minutes": 0}

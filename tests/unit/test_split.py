@@ -4,17 +4,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from cohorts import OFFICIAL, cohort_of, found, patients_by, pictures, run
+from cohorts import OFFICIAL, cohort_of, drawn, found, patients_by, pictures, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from synthcohort.cohort import SPLITS, open_cohort
 from synthcohort.errors import UserError
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    monkeypatch.setattr("synthcohort.cohort.split.draw_cohort", lambda *_: None)
 
 
 def test_fractions_are_met_in_every_label(tmp_path):
@@ -31,7 +26,7 @@ def test_fractions_are_met_in_every_label(tmp_path):
         (False, "val"): 4,
         (False, "test"): 8,
     }
-    assert (tmp_path / "cohort.png").read_bytes().startswith(b"\x89PNG")
+    assert drawn(cohort).startswith(b"\x89PNG")
     assert open_cohort(cohort, tmp_path / "split.csv").of("test").size == 32
 
 
@@ -39,9 +34,10 @@ def test_the_same_input_gives_the_same_bytes_and_another_seed_another_split(tmp_
     patients = [f"p{i}" for i in range(40)]
     written = []
     for name, seed in (("one", 1), ("two", 1), ("three", 2)):
-        run(cohort_of(tmp_path / name / "cohort", pictures(40), patients), seed)
-        files = ("split.csv", "leakage.json", "cohort.png")
-        written.append([(tmp_path / name / file).read_bytes() for file in files])
+        cohort = cohort_of(tmp_path / name / "cohort", pictures(40), patients)
+        run(cohort, seed)
+        files = ("split.csv", "leakage.json")
+        written.append([(tmp_path / name / file).read_bytes() for file in files] + [drawn(cohort)])
     assert written[0] == written[1]
     assert written[0][0] != written[2][0]
 
@@ -55,7 +51,7 @@ def test_the_same_input_gives_the_same_bytes_and_another_seed_another_split(tmp_
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_no_cohort_ever_shares_a_patient(tmp_path_factory, undrawn, counts, seed, val, data):
+def test_no_cohort_ever_shares_a_patient(tmp_path_factory, counts, seed, val, data):
     patients = [f"p{i}" for i, count in enumerate(counts) for _ in range(count)]
     # Patients may carry several labels; the first nine make sure that each label has enough.
     labels = [
@@ -145,5 +141,6 @@ def test_a_patient_in_two_official_parts_is_refused(tmp_path):
 def test_many_labels_are_drawn_as_far_as_they_fit(tmp_path):
     patients = [f"p{i:02d}" for i in range(60)]
     labels = [f"label {i % 15:02d}" for i in range(60)]
-    run(cohort_of(tmp_path / "cohort", pictures(60), patients, labels))
-    assert (tmp_path / "cohort.png").stat().st_size > 10_000
+    cohort = cohort_of(tmp_path / "cohort", pictures(60), patients, labels)
+    run(cohort)
+    assert len(drawn(cohort)) > 10_000

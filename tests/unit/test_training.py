@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from safetensors.torch import load_file
 from trained import AUTOENCODER, DIFFUSION, HARDWARE, JOURNAL, autoencoder, data, diffusion
 
 from synthcohort.config import Sampling
-from synthcohort.diffusion.sampling import sample
 from synthcohort.errors import UserError
 from synthcohort.models import load_autoencoder, load_denoiser
+from synthcohort.samples.sample import sample
 from synthcohort.training import loop
 from synthcohort.training.checkpoints import Checkpoints
 
@@ -73,7 +74,7 @@ def test_a_killed_and_resumed_training_ends_with_the_same_tensors(
     whole = "autoencoder" if stage is autoencoder else "diffusion/unet"
     assert _same(resumed, load_file(system / whole / "diffusion_pytorch_model.safetensors"))
     undisturbed = "autoencoder" if stage is autoencoder else "diffusion"
-    assert (system / f"{name}.png").read_bytes() == (system / f"{undisturbed}.png").read_bytes()
+    assert (system / f"{name}.json").read_bytes() == (system / f"{undisturbed}.json").read_bytes()
 
 
 @pytest.mark.parametrize("damage", ["truncated", "emptied"])
@@ -121,6 +122,17 @@ def test_a_loss_that_stops_being_finite_stops_the_training(system):
     assert not (system / "wild").exists()
 
 
+def test_a_validation_that_is_not_finite_stops_the_training_too(system, tmp_path):
+    for name in ("cohort", "autoencoder"):
+        (tmp_path / name).symlink_to(system / name)
+    shutil.copytree(system / "latents", tmp_path / "latents")
+    mean = np.load(tmp_path / "latents/mean.npy")
+    mean[40:50] = np.inf  # the rows of val
+    np.save(tmp_path / "latents/mean.npy", mean)
+    with pytest.raises(UserError, match="the validation_loss stopped being finite after 16 images"):
+        diffusion(tmp_path, "blind")
+
+
 def test_a_full_disk_at_a_checkpoint_is_told_and_costs_nothing(system, monkeypatch):
     from synthcohort.training import checkpoints
 
@@ -161,10 +173,12 @@ def test_a_model_comes_with_its_layers_and_with_samples_of_its_training(system):
     _, *lines, last = (system / "diffusion/layers.txt").read_text().splitlines()
     counts = [int(line.split()[-1].replace(",", "")) for line in (*lines, last)]
     assert sum(counts[:-1]) == counts[-1] == sum(map(torch.numel, weights.values()))
-    first, *_, latest = sorted((system / "checkpoints-diffusion").glob("*/snapshot-*.npy"))
-    before, after = np.load(first), np.load(latest)
-    assert before.shape == after.shape and (before != after).any()
-    assert (system / "diffusion-snapshots.png").is_file()
+    with np.load(system / "diffusion.npz", allow_pickle=False) as taken:
+        seen, samples = taken["images_seen"], taken["samples"]
+    history = json.loads((system / "diffusion.json").read_text())
+    assert seen.tolist() == [e["images"] for e in history if "validation_loss" in e]
+    assert samples.dtype == np.uint8 and samples.shape == (len(seen), 6, 1, 16, 16)
+    assert (samples[0] != samples[-1]).any()
 
 
 def test_diffusers_own_classes_load_what_was_trained(system):

@@ -4,11 +4,7 @@ rule autoencoder:
         split=rules.split.output.split,
     output:
         model=directory(f"{RESULTS}/autoencoder"),
-        curve=report(
-            f"{RESULTS}/figures/autoencoder-training.png",
-            category="2 Autoencoder",
-            caption="../report/autoencoder-training.rst",
-        ),
+        history=f"{RESULTS}/training/autoencoder.json",
     log:
         f"{LOGS}/autoencoder.log",
     params:
@@ -25,7 +21,7 @@ rule autoencoder:
     shell:
         "synthcohort autoencoder --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --out {output.model}"
-        " --curve {output.curve} --checkpoints {params.checkpoints} --threads {threads}"
+        " --history {output.history} --checkpoints {params.checkpoints} --threads {threads}"
         " --processes {resources.gpu} --time-budget {resources.runtime}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
@@ -38,11 +34,7 @@ rule encode:
     output:
         latents=directory(f"{RESULTS}/latents"),
         measured=f"{RESULTS}/evaluation/autoencoder.json",
-        figure=report(
-            f"{RESULTS}/figures/reconstructions.png",
-            category="2 Autoencoder",
-            caption="../report/reconstructions.rst",
-        ),
+        arrays=f"{RESULTS}/evaluation/autoencoder.npz",
     log:
         f"{LOGS}/encode.log",
     params:
@@ -53,5 +45,33 @@ rule encode:
     shell:
         "synthcohort encode --seed {params.seed} --cohort {params.cohort} --split {input.split}"
         " --autoencoder {input.model} --out {output.latents} --measured {output.measured}"
-        " --figure {output.figure} --threads {threads}"
+        " --arrays {output.arrays} --threads {threads}"
+        " --journal {params.journal} 2>&1 | tee {log}"
+
+
+rule draw_autoencoder:
+    localrule: True
+    input:
+        history=rules.autoencoder.output.history,
+        arrays=rules.encode.output.arrays,
+    output:
+        curve=report(
+            f"{RESULTS}/figures/autoencoder-training.png",
+            category="2 Autoencoder",
+            caption="../report/autoencoder-training.rst",
+        ),
+        reconstructions=report(
+            f"{RESULTS}/figures/reconstructions.png",
+            category="2 Autoencoder",
+            caption="../report/reconstructions.rst",
+        ),
+    log:
+        f"{LOGS}/draw-autoencoder.log",
+    params:
+        journal=f"{RESULTS}/journal/draw-autoencoder.jsonl",
+        figures=subpath(output.curve, parent=True),
+        settings=as_json(SYSTEM.autoencoder),
+    shell:
+        "synthcohort draw-autoencoder --settings {params.settings:q} --history {input.history}"
+        " --arrays {input.arrays} --figures {params.figures}"
         " --journal {params.journal} 2>&1 | tee {log}"

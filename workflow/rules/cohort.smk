@@ -42,11 +42,6 @@ rule split:
     output:
         split=f"{RESULTS}/cohort/split.csv",
         leakage=f"{RESULTS}/cohort/leakage.json",
-        figure=report(
-            f"{RESULTS}/figures/cohort.png",
-            category="1 Data",
-            caption="../report/cohort.rst",
-        ),
     log:
         f"{LOGS}/split.log",
     params:
@@ -57,4 +52,27 @@ rule split:
     shell:
         "synthcohort split --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --out {output.split} --leakage {output.leakage}"
-        " --figure {output.figure} --journal {params.journal} 2>&1 | tee {log}"
+        " --journal {params.journal} 2>&1 | tee {log}"
+
+
+rule draw_cohort:
+    localrule: True
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+    output:
+        report(
+            f"{RESULTS}/figures/cohort.png",
+            category="1 Data",
+            caption="../report/cohort.rst",
+        ),
+    log:
+        f"{LOGS}/draw-cohort.log",
+    params:
+        journal=f"{RESULTS}/journal/draw-cohort.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
+    shell:
+        "synthcohort draw-cohort --seed {params.seed} --cohort {params.cohort}"
+        " --split {input.split} --out {output}"
+        " --journal {params.journal} 2>&1 | tee {log}"

@@ -6,6 +6,42 @@ rule diffusion:
         latents=rules.encode.output.latents,
     output:
         model=directory(f"{RESULTS}/diffusion"),
+        history=f"{RESULTS}/training/diffusion.json",
+        snapshots=f"{RESULTS}/training/snapshots.npz",
+    log:
+        f"{LOGS}/diffusion.log",
+    params:
+        journal=f"{RESULTS}/journal/diffusion.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
+        checkpoints=f"{RESULTS}/checkpoints",
+        settings=as_json(SYSTEM.diffusion),
+    threads: 8
+    # Told by a profile; 0 is none, and no limit.
+    resources:
+        gpu=0,
+        runtime=0,
+    shell:
+        "synthcohort diffusion --settings {params.settings:q} --seed {params.seed}"
+        " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
+        " --autoencoder {input.autoencoder} --out {output.model}"
+        " --history {output.history} --snapshots {output.snapshots}"
+        " --checkpoints {params.checkpoints} --threads {threads}"
+        " --processes {resources.gpu} --time-budget {resources.runtime}"
+        " --journal {params.journal} 2>&1 | tee {log}"
+
+
+# On the CPU: a handful of images, and the GPUs have the samples to draw meanwhile.
+rule draw_diffusion:
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+        autoencoder=rules.autoencoder.output.model,
+        latents=rules.encode.output.latents,
+        diffusion=rules.diffusion.output.model,
+        history=rules.diffusion.output.history,
+        snapshots=rules.diffusion.output.snapshots,
+    output:
         curve=report(
             f"{RESULTS}/figures/diffusion-training.png",
             category="3 Diffusion",
@@ -32,24 +68,16 @@ rule diffusion:
             caption="../report/snapshots.rst",
         ),
     log:
-        f"{LOGS}/diffusion.log",
+        f"{LOGS}/draw-diffusion.log",
     params:
-        journal=f"{RESULTS}/journal/diffusion.jsonl",
+        journal=f"{RESULTS}/journal/draw-diffusion.jsonl",
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
-        checkpoints=f"{RESULTS}/checkpoints",
-        settings=as_json(SYSTEM.diffusion),
-    threads: 8
-    # Told by a profile; 0 is none, and no limit.
-    resources:
-        gpu=0,
-        runtime=0,
+        figures=subpath(output.curve, parent=True),
+    threads: 4
     shell:
-        "synthcohort diffusion --settings {params.settings:q} --seed {params.seed}"
-        " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
-        " --autoencoder {input.autoencoder} --out {output.model} --curve {output.curve}"
-        " --noising {output.noising} --denoising {output.denoising} --animation {output.animation}"
-        " --snapshots {output.snapshots}"
-        " --checkpoints {params.checkpoints} --threads {threads}"
-        " --processes {resources.gpu} --time-budget {resources.runtime}"
+        "synthcohort draw-diffusion --seed {params.seed} --cohort {params.cohort}"
+        " --split {input.split} --latents {input.latents} --autoencoder {input.autoencoder}"
+        " --diffusion {input.diffusion} --history {input.history} --snapshots {input.snapshots}"
+        " --figures {params.figures} --device cpu --threads {threads}"
         " --journal {params.journal} 2>&1 | tee {log}"

@@ -24,7 +24,12 @@ rule report_page:
     input:
         audit=rules.audit.output.audit,
         results=RESULT_FILES,
-        figures=rules.show_samples.output.comparison,
+        figures=[
+            rules.draw_cohort.output,
+            rules.draw_autoencoder.output,
+            rules.draw_diffusion.output,
+            rules.show_samples.output.comparison,
+        ],
         pairs=rules.draw_audit.output.pairs,
         guidance=rules.guidance.output.result,
         samples=rules.gather.output,

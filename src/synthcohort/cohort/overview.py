@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthcohort.cohort import SPLITS, Cohort
+from synthcohort.cohort import SPLITS, Cohort, open_cohort
 from synthcohort.drawing import BLUE, GREEN, YELLOW, displayed, save
 from synthcohort.seeds import derive
+from synthcohort.tracking.journal import Journal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,17 +19,18 @@ _MOST_LABELS = 12
 _COLOURS = {"train": BLUE, "val": YELLOW, "test": GREEN}
 
 
-def draw_cohort(cohort: Cohort, out: Path, seed: int) -> None:
+def draw_cohort(*, seed: int, cohort: Path, split: Path, out: Path, journal: Journal) -> None:
     """Draw train images of every label, chosen by the seed, beside the numbers of patients and
-    images by label and split. `cohort` must have been opened with its split.
+    images by label and split.
 
     Of more than twelve labels the first twelve are drawn, and the figure says so.
     """
     from matplotlib.figure import Figure
 
-    names = cohort.label_names
+    data = open_cohort(cohort, split)
+    names = data.label_names
     shown = names[:_MOST_LABELS]
-    height, width = cohort.images.shape[2:]
+    height, width = data.images.shape[2:]
     # In inches; axes are placed by hand so that pictures keep their shape and bars their rows.
     picture, rows = _COLUMNS * 0.8, len(shown) * 0.8 * height / width
     total = picture + 2 * 2.2
@@ -36,11 +38,11 @@ def draw_cohort(cohort: Cohort, out: Path, seed: int) -> None:
     pictures = figure.add_axes((0, 0, picture / total, 1))
     rest = f", the first {len(shown)} of {len(names)} labels" if len(names) > len(shown) else ""
     pictures.set_title(f"Real train images{rest}")
-    _draw_images(pictures, cohort, shown, seed)
+    _draw_images(pictures, data, shown, seed)
     for place, what in enumerate(("Patients", "Images")):
         left = (picture + 0.2 + 2.2 * place) / total
         axes = figure.add_axes((left, 0, 2 / total, 1), sharey=pictures)
-        _draw_bars(axes, what, cohort, shown)
+        _draw_bars(axes, what, data, shown)
     figure.legend(
         *axes.get_legend_handles_labels(),
         loc="lower right",
@@ -49,6 +51,7 @@ def draw_cohort(cohort: Cohort, out: Path, seed: int) -> None:
         frameon=False,
     )
     save(figure, out, bbox_inches="tight")
+    journal.figure(out)
 
 
 def _draw_images(axes: "Axes", cohort: Cohort, names: list[str], seed: int) -> None:

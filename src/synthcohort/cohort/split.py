@@ -11,7 +11,6 @@ import numpy as np
 
 from synthcohort.cohort import SPLITS, Cohort, open_cohort
 from synthcohort.cohort import leakage as leaks
-from synthcohort.cohort.overview import draw_cohort
 from synthcohort.config import Split
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, write_json
@@ -28,11 +27,10 @@ def split(
     cohort: Path,
     out: Path,
     leakage: Path,
-    figure: Path,
     journal: Journal,
 ) -> None:
-    """Write `out` (split.csv: image_id, patient_id, split, in the manifest's order), `leakage`
-    (leakage.json) and `figure`.
+    """Write `out` (split.csv: image_id, patient_id, split, in the manifest's order) and
+    `leakage` (leakage.json).
 
     The split depends on the seed, the patients and their labels alone, not on the order of images.
 
@@ -71,8 +69,6 @@ def split(
         table.writerow(("image_id", "patient_id", "split"))
         for row, part in zip(opened.rows, parts, strict=True):
             table.writerow((row["image_id"], row["patient_id"], part))
-    draw_cohort(open_cohort(cohort, out), figure, seed)
-    journal.figure(figure)
     journal.result(**_counts(opened, parts), **_found(report), **links)
 
 

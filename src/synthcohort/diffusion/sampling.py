@@ -1,8 +1,7 @@
-"""Bulk sampling: a plan of all samples, then shards, each a job of its own.
+"""Sampling: latents walked from noise to the end, guided, and decoded batch by batch.
 
-A sample is a function of (model, seed, label, index): its noise comes from a generator of its own,
-its attributes from a seed of its own, and every batch is filled up to the same size, so neither the
-shard nor its neighbours matter.
+A sample is a function of (model, seed, condition): its noise comes from a generator of its own, and
+every batch is filled up to the same size, so its neighbours do not matter.
 """
 
 from collections import deque
@@ -13,72 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from synthcohort.cohort import open_cohort
 from synthcohort.config import Sampling
 from synthcohort.device import Hardware
 from synthcohort.diffusion.schedule import build_sampler
-from synthcohort.files import atomic_file, read_json
-from synthcohort.models import load_autoencoder, load_denoiser
-from synthcohort.models.condition import describe, predict
-from synthcohort.models.pixels import denormalise, from_model
-from synthcohort.progress import progress
-from synthcohort.samples.plan import attributes, counts, of_shard
-from synthcohort.seeds import derive
-from synthcohort.tracking.journal import Journal
+from synthcohort.models.condition import predict
+from synthcohort.models.pixels import denormalise
 
 if TYPE_CHECKING:
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
-
-
-def sample(
-    settings: Sampling,
-    *,
-    seed: int,
-    shard: int,
-    cohort: Path,
-    split: Path,
-    autoencoder: Path,
-    diffusion: Path,
-    out: Path,
-    hardware: Hardware,
-    journal: Journal,
-) -> None:
-    """Draw one shard and write it as npz: images n×C×H×W in the cohort's dtype, labels and index
-    (the running number within the label) int64, seeds int64, label_names; and, where the cohort has
-    them, attributes n×A float32 and attribute_names."""
-    device = hardware.open()
-    data = open_cohort(cohort, split)
-    names = read_json(diffusion / "labels.json")["names"]
-    each = counts(settings, names, data.classes[data.of("train")])
-    mine = of_shard(settings, each, shard)
-    seeds = [derive(seed, "sample", names[label], index) for label, index in mine]
-    numbers = attributes(data, names, mine, seeds)
-    labels, index = np.array(mine, dtype=np.int64).T
-    standard = read_json(diffusion / "attributes.json")
-    told = describe(labels, len(names), numbers, standard["mean"], standard["std"])
-    schedule = load_schedule(diffusion)
-    decoder, denoiser = (
-        load_autoencoder(autoencoder).to(device),
-        load_denoiser(diffusion).to(device),
-    )
-    hardware.prepare(decoder.decoder, denoiser)
-    with progress(f"sampling shard {shard}", total=len(mine)) as bar:
-        made = []
-        for images in draw(settings, decoder, denoiser, schedule, told, seeds, hardware):
-            made.append(from_model(images, data.images.dtype))
-            bar.update(len(images))
-    known = {"attributes": numbers, "attribute_names": np.array(data.attribute_names)}
-    with atomic_file(out) as temporary:
-        np.savez(
-            temporary,
-            images=np.concatenate(made),
-            labels=labels,
-            index=index,
-            seeds=np.array(seeds, dtype=np.int64),
-            label_names=np.array(names),
-            **(known if data.attribute_names else {}),
-        )
-    journal.result(images=len(mine))
 
 
 def draw(

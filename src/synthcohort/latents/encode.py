@@ -8,19 +8,38 @@ import torch
 
 from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.device import Hardware
-from synthcohort.drawing import save
 from synthcohort.evaluation.estimation.resampling import (
     CONFIDENCE,
     bootstrap_weights,
     percentile_interval,
 )
-from synthcohort.files import atomic_directory, write_json
+from synthcohort.files import atomic_directory, atomic_file, write_json
+from synthcohort.measures import Measure
 from synthcohort.models import load_autoencoder
 from synthcohort.models.pixels import from_model, to_model
 from synthcohort.progress import progress
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
+MEASURES = (
+    Measure(
+        "autoencoder",
+        "Autoencoder, PSNR in dB",
+        10,
+        "fidelity",
+        "higher",
+        "How well the autoencoder gives back real images of patients it has not seen. What it "
+        "loses is lost in every synthetic image.",
+    ),
+    Measure(
+        "autoencoder.ssim",
+        "Autoencoder, SSIM",
+        20,
+        "fidelity",
+        "higher",
+        "The same as structural similarity; 1 is a perfect copy.",
+    ),
+)
 SHOWN = 8
 
 
@@ -33,12 +52,14 @@ def encode(
     autoencoder: Path,
     out: Path,
     measured: Path,
-    figure: Path,
+    arrays: Path,
     hardware: Hardware,
     journal: Journal,
 ) -> None:
     """Write `out`/mean.npy and std.npy (N×c×h×w float32, in manifest order, not normalised), and
-    PSNR and SSIM of the validation images (test images where there is no validation split)."""
+    PSNR and SSIM of the validation images (test images where there is no validation split) as
+    `measured` (JSON); for the figure, a few of them in `arrays` (npz): images and reconstructions,
+    both n×C×H×W in the cohort's dtype."""
     began = time.perf_counter()
     device = hardware.open()
     data = open_cohort(cohort, split)
@@ -49,9 +70,11 @@ def encode(
     made = np.concatenate([reconstruct(model, data.images[b], device) for b in blocks(rows)])
     result = _measure(data.images[rows], made, data.patients[rows], derive(seed, "encode"))
     write_json(measured, result | {"seed": seed, "seconds": round(time.perf_counter() - began, 1)})
-    _draw(data.images[rows], made, figure, derive(seed, "encode", "figure"))
+    random = np.random.default_rng(derive(seed, "encode", "figure"))
+    shown = random.permutation(len(rows))[:SHOWN]
+    with atomic_file(arrays) as temporary:
+        np.savez(temporary, images=data.images[rows[shown]], reconstructions=made[shown])
     journal.result(psnr=result["value"], ssim=result["details"]["ssim"]["value"])
-    journal.figure(figure)
 
 
 @torch.inference_mode()
@@ -109,21 +132,3 @@ def _measure(images: np.ndarray, made: np.ndarray, patients: np.ndarray, seed: i
         "unit": "dB (PSNR)",
         "details": {"ssim": {"value": float(values["ssim"].mean()), "interval": intervals["ssim"]}},
     }
-
-
-def _draw(images: np.ndarray, made: np.ndarray, out: Path, seed: int) -> None:
-    from matplotlib.figure import Figure
-
-    chosen = np.random.default_rng(seed).permutation(len(images))[:SHOWN]
-    figure = Figure(figsize=(1.1 * len(chosen) + 0.6, 3.6), layout="constrained")
-    top = np.iinfo(images.dtype).max
-    panels = figure.subplots(3, len(chosen), squeeze=False)
-    for column, i in zip(panels.T, chosen, strict=True):
-        real, back = images[i] / top, made[i] / top
-        rows = (real, back, 0.5 + (back - real) * 2)
-        for axes, pixels in zip(column, rows, strict=True):
-            axes.imshow(pixels.transpose(1, 2, 0).clip(0, 1), cmap="gray", vmin=0, vmax=1)
-            axes.set(xticks=[], yticks=[])
-    for axes, name in zip(panels[:, 0], ("real", "reconstructed", "difference ×2"), strict=True):
-        axes.set_ylabel(name, fontsize=8)
-    save(figure, out)

@@ -1,1 +1,1 @@
-"""What both trainings share: the loop, its state, checkpoints and the moving average."""
+"""Both trainings, what they share (loop, state, checkpoints, moving average), and their figures."""

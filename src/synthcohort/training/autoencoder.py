@@ -9,14 +9,13 @@ from torch.nn import functional as F
 from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.config import Autoencoder
 from synthcohort.device import Hardware
-from synthcohort.files import atomic_directory
+from synthcohort.files import atomic_directory, write_json
 from synthcohort.models import build_autoencoder, load_autoencoder, parameters
 from synthcohort.models.layers import LAYERS, layers
 from synthcohort.models.pixels import to_model
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
-from synthcohort.training.curves import draw_history
 from synthcohort.training.loop import Batch, Values, train, validation_rows
 from synthcohort.training.losses import build_discriminator, hinge, ssim
 from synthcohort.training.ranks import Part, joined
@@ -61,7 +60,7 @@ def train_autoencoder(
     cohort: Path,
     split: Path,
     out: Path,
-    curve: Path,
+    history: Path,
     checkpoints: Path,
     hardware: Hardware,
     journal: Journal,
@@ -69,7 +68,8 @@ def train_autoencoder(
     """Train on the train split and write a model folder that diffusers' own classes load; in it
     `layers.txt`, the model layer by layer.
 
-    The folder's config.json holds scaling_factor and shift_factor, fitted on train. With `network:
+    Beside it the `history` (JSON, a list): the images seen and the losses at every status. The
+    folder's config.json holds scaling_factor and shift_factor, fitted on train. With `network:
     none` the model is the identity, and nothing is trained.
 
     Raises:
@@ -83,7 +83,7 @@ def train_autoencoder(
         model = build_autoencoder(settings, channels, (height, width))
         with joined(device) as ranks:
             if ranks.first:
-                _leave_pixels(model, out, curve, journal)
+                _leave_pixels(model, out, history, journal)
         return
     torch.manual_seed(derive(seed, "autoencoder", "weights"))
     model = build_autoencoder(settings, channels, (height, width)).to(device)
@@ -167,25 +167,17 @@ def train_autoencoder(
         fresh, blank = load_autoencoder(folder), torch.zeros_like(held_out[:1]).repeat(2, 1, 1, 1)
         table = layers(fresh, lambda: fresh.decode(fresh.encode(blank).latent_dist.mode()))
         (folder / LAYERS).write_text(table, encoding="utf-8")
-    name = kind.upper()
-    curves = {
-        "loss": "training loss",
-        kind: f"{name} (train)",
-        f"validation_{kind}": f"{name} (validation)",
-    }
-    draw_history(state.history, curves, "Autoencoder", curve)
-    journal.figure(curve)
+    write_json(history, state.history)
     journal.figure(out / LAYERS)
     journal.result(**parameters(model), latent_scale=scale, latent_shift=shift)
     kept.finish()
 
 
-def _leave_pixels(model: nn.Module, out: Path, curve: Path, journal: Journal) -> None:
+def _leave_pixels(model: nn.Module, out: Path, history: Path, journal: Journal) -> None:
     """The files of this stage where the diffusion model works on pixels."""
     with atomic_directory(out) as folder:
         model.save_pretrained(folder)
-    draw_history([], {}, "No autoencoder: the diffusion model works on pixels", curve)
-    journal.figure(curve)
+    write_json(history, [])
     journal.result(parameters=0)
 
 

@@ -87,10 +87,10 @@ class Checkpoints:
             np.save(temporary, samples)
 
     def snapshots(self) -> dict[int, np.ndarray]:
-        """All that were kept, by images seen."""
+        """All that were kept, by images seen, in that order."""
         return {
             int(path.stem.removeprefix("snapshot-")): np.load(path)
-            for path in self.folder.glob("snapshot-*.npy")
+            for path in sorted(self.folder.glob("snapshot-*.npy"))
         }
 
     def finish(self) -> None:

@@ -1,4 +1,4 @@
-"""Training curves, the same for both trainings."""
+"""The curve of a training, drawn alike for both."""
 
 from pathlib import Path
 

@@ -11,14 +11,9 @@ from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.config import Diffusion
 from synthcohort.device import Hardware
 from synthcohort.diffusion.objective import draw_timesteps, draw_withheld, loss, withhold
-from synthcohort.diffusion.process import (
-    draw_denoising,
-    draw_noising,
-    draw_snapshots,
-    snapshot,
-)
+from synthcohort.diffusion.preview import shown_rows, snapshot
 from synthcohort.diffusion.schedule import build_schedule
-from synthcohort.files import atomic_directory, read_json, write_json
+from synthcohort.files import atomic_directory, atomic_file, read_json, write_json
 from synthcohort.models import (
     build_denoiser,
     load_autoencoder,
@@ -32,7 +27,6 @@ from synthcohort.models.pixels import normalise
 from synthcohort.seeds import derive, torch_generator
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
-from synthcohort.training.curves import draw_history
 from synthcohort.training.loop import Batch, Values, train, validation_rows
 from synthcohort.training.ranks import Part, joined
 from synthcohort.training.state import State, adamw, update_average
@@ -64,10 +58,7 @@ def train_diffusion(
     latents: Path,
     autoencoder: Path,
     out: Path,
-    curve: Path,
-    noising: Path,
-    denoising: Path,
-    animation: Path,
+    history: Path,
     snapshots: Path,
     checkpoints: Path,
     hardware: Hardware,
@@ -77,11 +68,9 @@ def train_diffusion(
     saves them, the weights are the moving average), labels.json and attributes.json (names, and
     mean and standard deviation over train).
 
-    Beside them `layers.txt`, the U-Net layer by layer.
-
-    Figures: the training `curve`, real images on their way to noise (`noising`), samples on their
-    way back (`denoising`, and `animation` as GIF), and samples at twenty moments of the training
-    (`snapshots`).
+    In it also `layers.txt`, the U-Net layer by layer; beside it the `history` (JSON, a list: the
+    images seen and the losses at every status) and `snapshots` (npz), samples at twenty moments of
+    the training: images_seen (K int64) and samples (K×n×C×H×W uint8).
 
     Raises:
         UserError: the loss stopped being finite, or the disk is full at a checkpoint; what else
@@ -111,7 +100,7 @@ def train_diffusion(
         update_average(average, model, half_life, settings.batch)
 
     held_out = validation_rows(data)
-    chosen = np.random.default_rng(derive(seed, "diffusion", "figures")).permutation(held_out)
+    sampled = told[shown_rows(held_out, seed)]
     decoder = load_autoencoder(autoencoder).to(device)
     inputs = (cohort / "manifest.csv", split, latents / "mean.npy", latents / "std.npy")
     kept = Checkpoints(checkpoints, "diffusion", settings, seed, inputs)
@@ -127,9 +116,7 @@ def train_diffusion(
             value = loss(average, schedule, clean, condition, t, noise, settings.loss)
         # Not compiled for so few images.
         with torch.compiler.set_stance("force_eager"):
-            kept.keep_snapshot(
-                state.images, snapshot(schedule, average, told[chosen], decoder, seed)
-            )
+            kept.keep_snapshot(state.images, snapshot(schedule, average, sampled, decoder, seed))
         return {"validation_loss": float(value)}
 
     with joined(device) as ranks:
@@ -184,13 +171,15 @@ def train_diffusion(
             denoiser, lambda: predict(denoiser, blank, torch.zeros(2), told[:1].repeat(2, 1))
         )
         (folder / LAYERS).write_text(table, encoding="utf-8")
-    curves = {"loss": "training", "validation_loss": "validation (average weights)"}
-    draw_history(state.history, curves, f"Diffusion, {settings.prediction}", curve)
-    draw_noising(schedule, torch.from_numpy(mean[chosen]), decoder, seed, noising)
-    draw_denoising(schedule, denoiser.to(device), told[chosen], decoder, seed, denoising, animation)
-    draw_snapshots(kept.snapshots(), snapshots)
-    for figure in (curve, noising, denoising, animation, snapshots, out / LAYERS):
-        journal.figure(figure)
+    write_json(history, state.history)
+    taken = kept.snapshots()
+    with atomic_file(snapshots) as temporary:
+        np.savez(
+            temporary,
+            images_seen=np.array(list(taken), np.int64),
+            samples=np.array(list(taken.values()), np.uint8),
+        )
+    journal.figure(out / LAYERS)
     journal.result(**parameters(model))
     kept.finish()
 

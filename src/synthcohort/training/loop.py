@@ -178,6 +178,7 @@ def train(
                 state.sums, state.since = {}, 0
                 if ranks.first and _crossed(before, state.images, total / VALIDATIONS):
                     means |= validate()
+                    _check_finite(means, state.images, checkpoints)
                     now = time.perf_counter()
                 counted, clock = state.images, now
                 state.history.append({"images": state.images, **means})

@@ -1,19 +1,28 @@
-"""Figures of the two processes: real images on their way to noise, samples on their way back,
-and samples of the same noise while the model learns."""
+"""The diffusion model's figures: its training curve, real images on their way to noise, samples on
+their way back, and samples of the same noise while the model learned.
 
-from collections.abc import Iterator
+Both networks run, on so few images that no GPU is needed.
+"""
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from synthcohort.config import Sampling
-from synthcohort.diffusion.sampling import walk
+from synthcohort.cohort import open_cohort
+from synthcohort.device import Hardware
+from synthcohort.diffusion.preview import decoded, denoised, shown_rows
+from synthcohort.diffusion.sampling import load_schedule
 from synthcohort.drawing import BLUE, ORANGE, save
-from synthcohort.files import atomic_file
-from synthcohort.models.pixels import denormalise, from_model, normalise
-from synthcohort.seeds import derive, torch_generator
+from synthcohort.files import atomic_file, read_json
+from synthcohort.models import load_autoencoder, load_denoiser
+from synthcohort.models.condition import describe
+from synthcohort.models.pixels import normalise
+from synthcohort.seeds import torch_generator
+from synthcohort.tracking.journal import Journal
+from synthcohort.training.curves import draw_history
+from synthcohort.training.loop import validation_rows
 
 if TYPE_CHECKING:
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
@@ -23,9 +32,7 @@ if TYPE_CHECKING:
 TIMESTEPS = (25, 50, 100, 250, 500, 999)
 NOISED = 4
 IN_HISTOGRAM = 64
-DENOISED = 6
 STEPS = 50
-SNAPSHOT_STEPS = 20
 IN_STRIP = 10
 IN_ANIMATION = 26
 # Small images are enlarged to about this height.
@@ -33,7 +40,62 @@ ANIMATION_HEIGHT = 128
 
 
 @torch.no_grad()
-def draw_noising(
+def draw_diffusion(
+    *,
+    seed: int,
+    cohort: Path,
+    split: Path,
+    latents: Path,
+    autoencoder: Path,
+    diffusion: Path,
+    history: Path,
+    snapshots: Path,
+    figures: Path,
+    hardware: Hardware,
+    journal: Journal,
+) -> None:
+    """Draw a training's `history` and `snapshots` and the trained models' two processes into the
+    folder `figures`."""
+    device = hardware.open()
+    data = open_cohort(cohort, split)
+    chosen = shown_rows(validation_rows(data), seed)
+    names = read_json(diffusion / "labels.json")["names"]
+    standard = read_json(diffusion / "attributes.json")
+    told = describe(
+        data.classes[chosen],
+        len(names),
+        data.attributes[chosen],
+        standard["mean"],
+        standard["std"],
+    )
+    mean = np.load(latents / "mean.npy", mmap_mode="r")
+    schedule = load_schedule(diffusion)
+    decoder, denoiser = (
+        load_autoencoder(autoencoder).to(device),
+        load_denoiser(diffusion).to(device),
+    )
+    curve, noising, strip, animation, course = (
+        figures / name
+        for name in (
+            "diffusion-training.png",
+            "noising.png",
+            "denoising.png",
+            "denoising.gif",
+            "snapshots.png",
+        )
+    )
+    curves = {"loss": "training", "validation_loss": "validation (average weights)"}
+    title = f"Diffusion, {schedule.config.prediction_type}"
+    draw_history(read_json(history), curves, title, curve)
+    _draw_noising(schedule, torch.from_numpy(mean[chosen]), decoder, seed, noising)
+    _draw_denoising(schedule, denoiser, told, decoder, seed, strip, animation)
+    with np.load(snapshots, allow_pickle=False) as taken:
+        _draw_snapshots(taken["images_seen"], taken["samples"], course)
+    for figure in (curve, noising, strip, animation, course):
+        journal.figure(figure)
+
+
+def _draw_noising(
     schedule: "DDPMScheduler", latents: torch.Tensor, decoder: "nn.Module", seed: int, out: Path
 ) -> None:
     """Draw `latents` (N×C×H×W, not normalised) noised to rising levels and decoded, the values at
@@ -49,7 +111,7 @@ def draw_noising(
         return schedule.add_noise(clean, noise, torch.full((len(clean),), t))
 
     columns = {"no noise": clean} | {f"t = {t}": noised(t) for t in times}
-    pictures = {name: _decoded(decoder, z[:NOISED]) for name, z in columns.items()}
+    pictures = {name: decoded(decoder, z[:NOISED]) for name, z in columns.items()}
     figure = Figure(figsize=(9, 1.3 * len(pictures["no noise"]) + 2.6), layout="constrained")
     above, below = figure.subfigures(2, height_ratios=(1.3 * len(pictures["no noise"]), 2.6))
     _draw_grid(above, pictures)
@@ -71,8 +133,7 @@ def draw_noising(
     save(figure, out)
 
 
-@torch.no_grad()
-def draw_denoising(
+def _draw_denoising(
     schedule: "DDPMScheduler",
     denoiser: "nn.Module",
     condition: torch.Tensor,
@@ -81,73 +142,44 @@ def draw_denoising(
     strip: Path,
     animation: Path,
 ) -> None:
-    """Draw a few samples (DDIM, without guidance, told the first rows of `condition`, N×D) from
-    pure noise to the end: ten moments in `strip`, and more of them as a GIF in `animation`."""
+    """Draw a few samples from pure noise to the end: ten moments in `strip`, and more of them as a
+    GIF in `animation`."""
     from matplotlib.figure import Figure
 
-    moments = list(_denoised(schedule, denoiser, condition, seed, STEPS))
+    moments = list(denoised(schedule, denoiser, condition, seed, STEPS))
 
-    def decoded(count: int) -> dict[str, np.ndarray]:
+    def images(count: int) -> dict[str, np.ndarray]:
         shown = _evenly(len(moments), count)
-        return {f"step {i}": _decoded(decoder, moments[i]) for i in shown}
+        return {f"step {i}": decoded(decoder, moments[i]) for i in shown}
 
     figure = Figure(figsize=(9, 0.95 * len(moments[0]) + 0.3), layout="constrained")
-    _draw_grid(figure, decoded(IN_STRIP))
+    _draw_grid(figure, images(IN_STRIP))
     save(figure, strip)
-    _animate(list(decoded(IN_ANIMATION).values()), animation)
+    _animate(list(images(IN_ANIMATION).values()), animation)
 
 
-@torch.no_grad()
-def snapshot(
-    schedule: "DDPMScheduler",
-    denoiser: "nn.Module",
-    condition: torch.Tensor,
-    decoder: "nn.Module",
-    seed: int,
-) -> np.ndarray:
-    """A few samples as n×C×H×W uint8, drawn as `draw_denoising` draws them, but in fewer steps;
-    of the same noise every time."""
-    *_, last = _denoised(schedule, denoiser, condition, seed, SNAPSHOT_STEPS)
-    return _decoded(decoder, last)
+def _draw_snapshots(images_seen: np.ndarray, samples: np.ndarray, out: Path) -> None:
+    """Draw `samples` (K×n×C×H×W uint8) by the `images_seen` (K) until then, ten of them at most.
 
-
-def draw_snapshots(taken: dict[int, np.ndarray], out: Path) -> None:
-    """Draw snapshots of a training by the images seen until then, ten of them at most."""
+    Without any, as where a version that kept none trained the model, the figure says so.
+    """
     from matplotlib.figure import Figure
 
-    images = sorted(taken)
-    columns = {f"{images[i]:,}": taken[images[i]] for i in _evenly(len(images), IN_STRIP)}
-    figure = Figure(figsize=(9, 0.95 * len(taken[images[0]]) + 0.5), layout="constrained")
+    if not len(images_seen):
+        figure = Figure(figsize=(9, 0.8))
+        figure.text(0.5, 0.5, "no samples were kept during this training", ha="center", va="center")
+        save(figure, out)
+        return
+    shown = _evenly(len(images_seen), IN_STRIP)
+    figure = Figure(figsize=(9, 0.95 * samples.shape[1] + 0.5), layout="constrained")
     figure.supxlabel("Images seen in training", fontsize=9)
-    _draw_grid(figure, columns)
+    _draw_grid(figure, {f"{images_seen[i]:,}": samples[i] for i in shown})
     save(figure, out)
-
-
-def _denoised(
-    schedule: "DDPMScheduler",
-    denoiser: "nn.Module",
-    condition: torch.Tensor,
-    seed: int,
-    steps: int,
-) -> Iterator[torch.Tensor]:
-    """The latents of a few samples before and after each of at most `steps` steps."""
-    condition = condition[:DENOISED]
-    steps = min(steps, schedule.config.num_train_timesteps)
-    settings = Sampling(sampler="ddim", steps=steps, batch=len(condition))
-    seeds = [derive(seed, "denoising", i) for i in range(len(condition))]
-    return walk(settings, denoiser, schedule, condition, seeds)
 
 
 def _evenly(length: int, count: int) -> np.ndarray:
     """At most `count` places among `length`, the first and the last among them."""
     return np.unique(np.linspace(0, length - 1, count).round().astype(int))
-
-
-def _decoded(decoder: "nn.Module", latents: torch.Tensor) -> np.ndarray:
-    """n×C×H×W uint8."""
-    device = next((p.device for p in decoder.parameters()), latents.device)
-    images = decoder.decode(denormalise(latents.to(device), decoder.config)).sample
-    return from_model(images, np.dtype(np.uint8))
 
 
 def _draw_grid(figure, columns: dict[str, np.ndarray]) -> None:
