@@ -26,7 +26,7 @@ rule report_page:
         results=RESULT_FILES,
         figures=rules.show_samples.output.comparison,
         pairs=rules.draw_audit.output.pairs,
-        guidance=rules.guidance.output.result,
+        drawn=rules.draw_evaluation.output,
         samples=rules.gather.output,
     output:
         report(

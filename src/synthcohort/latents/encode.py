@@ -15,12 +15,32 @@ from synthcohort.evaluation.estimation.resampling import (
     percentile_interval,
 )
 from synthcohort.files import atomic_directory, write_json
+from synthcohort.measures import Measure
 from synthcohort.models import load_autoencoder
 from synthcohort.models.pixels import from_model, to_model
 from synthcohort.progress import progress
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
+MEASURES = (
+    Measure(
+        "autoencoder",
+        "Autoencoder, PSNR in dB",
+        10,
+        "fidelity",
+        "higher",
+        "How well the autoencoder gives back real images of patients it has not seen. What it "
+        "loses is lost in every synthetic image.",
+    ),
+    Measure(
+        "autoencoder.ssim",
+        "Autoencoder, SSIM",
+        20,
+        "fidelity",
+        "higher",
+        "The same as structural similarity; 1 is a perfect copy.",
+    ),
+)
 SHOWN = 8
 
 
