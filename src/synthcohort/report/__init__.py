@@ -7,7 +7,7 @@ it is for people who may see those, and never part of `export/`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from synthcohort import __version__, config, sources
 from synthcohort.evaluation.draw import captions as captions_of_evaluation
@@ -18,12 +18,10 @@ from synthcohort.report.history import journals
 from synthcohort.report.images import images
 from synthcohort.report.inlined import Figure, caption, figure
 from synthcohort.report.marks import Mark, mark, scale
+from synthcohort.report.templates import template
 from synthcohort.results import registry, summary
 from synthcohort.tracking.attempts import duration, flatten
 from synthcohort.tracking.journal import Journal
-
-if TYPE_CHECKING:
-    import jinja2
 
 # Figures that belong to a place of their own; those of a metric come with it, others last.
 PLACES = {
@@ -138,20 +136,6 @@ def _audit(told: Mapping[str, Any]) -> dict[str, Any]:
             }
         )
     return {"distance": "", "memorised": [], "copies": [], "dropped": [], **told, "gates": gates}
-
-
-def template(name: str) -> "jinja2.Template":
-    """A page of this package; what it is given is escaped."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("synthcohort.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
 
 
 def _questions(

@@ -8,6 +8,7 @@ from typing import Any
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, read_json
 from synthcohort.report.marks import OPEN, Mark, mark
+from synthcohort.report.templates import template
 from synthcohort.results import registry, summary
 
 
@@ -72,8 +73,6 @@ def compare(results: Path, as_markdown: bool = False) -> str:
     found = [_system(folder) for folder in folders]
     if as_markdown:
         return _markdown(found)
-    from synthcohort.report import template
-
     page = results / "comparison.html"
     with atomic_file(page) as temporary:
         temporary.write_text(
