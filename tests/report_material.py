@@ -86,7 +86,9 @@ def write_results(folder: Path, gates: tuple = (), labels: tuple[str, str] = (NA
     for told in RESULTS:
         (folder / f"evaluation/{told['metric']}.json").write_text(json.dumps(told))
     (folder / "evaluation/sets.json").write_text(json.dumps({"train": [1]}))
-    for name, width in {"fid": 900, "utility-curve": 600, "real-and-synthetic": 1800}.items():
+    (folder / "figures/evaluation").mkdir()
+    widths = {"evaluation/fid": 900, "utility-curve": 600, "real-and-synthetic": 1800}
+    for name, width in widths.items():
         Image.new("L", (width, 200), 128).save(folder / f"figures/{name}.png")
     if gates:
         image = {"label": "b", "index": 3, "shard": "shard-00000.npz", "train_image": "i<7>"}

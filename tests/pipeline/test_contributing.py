@@ -22,7 +22,8 @@ def example(tmp_path) -> dict[str, str]:
         REPOSITORY / "src/synthcohort", package, ignore=shutil.ignore_patterns("__pycache__")
     )
     text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    blocks = dict(re.findall(r"```(python|yaml)\n(.*?)```", text, re.DOTALL))
+    section = re.search(r"^## A new source of images\n.*?(?=^## )", text, re.DOTALL | re.M)[0]
+    blocks = dict(re.findall(r"```(python|yaml)\n(.*?)```", section, re.DOTALL))
     (package / "sources/ct_slices.py").write_text(blocks["python"], encoding="utf-8")
     # The sizes of the tiny system in place of the example's; its source as it stands there.
     config = yaml.safe_load(blocks["yaml"]) | {k: v for k, v in TINY.items() if k != "source"}

@@ -132,7 +132,7 @@ def test_a_failed_audit_stops_the_export_and_says_so(finished, tmp_path):
         + ["--audit", "audit.json", "--out", "export", "--grid", str(figures / "samples.png")]
         + ["--autoencoder", str(finished / RESULTS / "autoencoder")]
         + ["--diffusion", str(finished / RESULTS / "diffusion")]
-        + ["--embedding", str(figures / "embedding.png")]
+        + ["--embedding", str(figures / "evaluation/embedding.png")]
         + ["--distances", str(figures / "distances.png"), "--results"]
         + [str(path) for path in (finished / RESULTS / "evaluation").glob("fid.json")]
         + ["--samples", *map(str, sorted((finished / RESULTS / "samples").glob("*.npz")))],

@@ -4,7 +4,12 @@ import csv
 
 import numpy as np
 
+from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
+from synthcohort.evaluation.draw import drawing
+from synthcohort.evaluation.evaluate import measured
+from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.records import read_record, write_record
 from synthcohort.tracking.journal import Journal
 
 SIZE = 16
@@ -68,3 +73,12 @@ def write_samples(folder, images, classes, labels=("a", "b"), values=None):
             **{name: of[rows] if name == "attributes" else of for name, of in known.items()},
         )
     return paths
+
+
+def measure(name: str, given: Material, folder, seed: int = 0) -> dict:
+    """The result of a metric as its file holds it, and `folder`/<name>.png drawn from the files."""
+    found = measured(name, Evaluation(), seed=seed, material=given, hardware=CPU)
+    write_record(folder / f"{name}.json", *found)
+    result, arrays = read_record(folder / f"{name}.json")
+    drawing()[name].draw(folder / f"{name}.png", result, arrays)
+    return result

@@ -14,13 +14,14 @@ from PIL import Image
 
 from synthcohort import config
 from synthcohort.audit import audit
-from synthcohort.audit import neighbours as core
+from synthcohort.audit import memorised as core
 from synthcohort.audit.figures import draw_audit
 from synthcohort.audit.gate import require_passed
 from synthcohort.audit.search import search
 from synthcohort.cohort import MANIFEST_COLUMNS
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
+from synthcohort.evaluation.estimation import neighbours, resampling
 from synthcohort.tracking.journal import Journal
 
 N, PATIENTS, SIDE = 240, 120, 16
@@ -250,18 +251,18 @@ def test_nearest_is_what_comparing_all_pairs_gives(queries, references, width, s
     rng = np.random.default_rng(seed)
     q = rng.normal(size=(queries, width)).astype("f4")
     r = rng.normal(size=(references, width)).astype("f4")
-    distance, place = core.nearest(q, r, Hardware())
+    distance, place = neighbours.nearest(q, r, Hardware())
     every = np.sqrt(((q[:, None].astype(float) - r[None]) ** 2).mean(2))
     np.testing.assert_allclose(distance, every.min(1), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(every[np.arange(queries), place], distance)
 
 
 def test_nearest_over_many_blocks(monkeypatch):
-    monkeypatch.setattr(core, "BLOCK", 7)
+    monkeypatch.setattr(neighbours, "BETWEEN", 7)
     rng = np.random.default_rng(0)
     q, r = rng.normal(size=(30, 5)).astype("f4"), rng.normal(size=(50, 5)).astype("f4")
     among = np.arange(10, 50, 3)
-    distance, place = core.nearest(q, r, Hardware(), among=among)
+    distance, place = neighbours.nearest(q, r, Hardware(), among=among)
     every = np.sqrt(((q[:, None] - r[None, among]) ** 2).mean(2))
     np.testing.assert_array_equal(place, among[every.argmin(1)])
     np.testing.assert_allclose(distance, every.min(1), rtol=1e-5)
@@ -292,7 +293,7 @@ def test_share_and_its_interval():
     z, p, n = 1.959964, 0.05, 100
     middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    result = core.share(np.arange(100) < 5)
+    result = resampling.share(np.arange(100) < 5)
     assert result["value"] == 0.05
     np.testing.assert_allclose(result["interval"], [middle - half, middle + half], rtol=1e-5)
 

@@ -7,6 +7,7 @@ import pytest
 
 from synthcohort import config
 from synthcohort.errors import UserError
+from synthcohort.results.registry import check_gates
 
 FOLDER = Path(__file__).parents[2] / "config"
 
@@ -21,4 +22,6 @@ def test_every_configuration_is_accepted(path, monkeypatch, tmp_path):
         with pytest.raises(UserError, match=r"export\.acknowledge: .*ADNI Data Use Agreement"):
             config.load(path)
     else:
-        assert config.load(path).export.title
+        system = config.load(path)
+        assert system.export.title
+        check_gates(system.audit)

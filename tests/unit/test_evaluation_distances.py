@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from evaluated import measure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
-from synthcohort.evaluation import metrics
 from synthcohort.evaluation.estimation import frechet
 from synthcohort.evaluation.estimation.resampling import groups, jackknife_interval, without_each
 from synthcohort.evaluation.material import Material
@@ -34,16 +32,6 @@ def normal(n: int, d: int, seed: int, shift: float = 0.0) -> dict[str, np.ndarra
     features = {name: random.normal(size=(n, d)) for name in ("train", "test", "synthetic")}
     features["synthetic"] += shift
     return features
-
-
-def measure(name: str, given: Material, folder, seed: int = 0) -> dict:
-    return metrics.module(name).measure(
-        Evaluation(),
-        seed=seed,
-        material=given,
-        figure=folder / f"{name}.png",
-        hardware=Hardware(threads=1),
-    )
 
 
 @settings(deadline=None)

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_evaluation_distances import material, measure
+from evaluated import measure
+from test_evaluation_distances import material
 from test_evaluation_statistics import scans
 
 from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.similarity import ms_ssim, scales
+from synthcohort.evaluation.metrics.ms_ssim import ms_ssim, scales
 
 
 def of(synthetic: np.ndarray, n: int = 60, images_each: int = 2) -> Material:

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_evaluation_distances import material, measure, normal
+from evaluated import measure
+from test_evaluation_distances import material, normal
 from test_evaluation_statistics import scans
 
 from synthcohort.evaluation.estimation.frechet import distance

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from evaluated import measure
 from PIL import Image
-from test_evaluation_distances import material, measure
+from test_evaluation_distances import material
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from evaluated import measure
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_evaluation_distances import material, measure, normal
+from test_evaluation_distances import material, normal
 
 from synthcohort.evaluation.estimation import manifold
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_evaluation_distances import material, measure
+from evaluated import measure
+from test_evaluation_distances import material
 
 from synthcohort.evaluation.extractors.statistics import NAMES, statistics
 from synthcohort.evaluation.material import Material

@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 from evaluated import CPU, QUIET, SIZE, pictures, write_cohort
-from synthcohort.evaluation.guidance.scales.scales import guidance, variance_within
 
 from synthcohort import config
 from synthcohort.config import Evaluation, Sampling
-from synthcohort.evaluation.networks.small_cnn import train_classifier
+from synthcohort.evaluation.draw import draw_evaluation
+from synthcohort.evaluation.guidance.against_real import variance_within
+from synthcohort.evaluation.guidance.scales import guidance
+from synthcohort.evaluation.networks.label_classifier import train_classifier
 
 SETTINGS = Evaluation(
     images=30, classifier_images=800, guidance_scales=(1.0, 3.0), guidance_images=12
@@ -49,13 +51,14 @@ def compared(folder, given, out):
         SAMPLING,
         seed=0,
         out=out / "guidance.json",
-        figure=out / "guidance.png",
         hardware=CPU,
         journal=QUIET,
         **models,
         **given,
     )
-    return json.loads((out / "guidance.json").read_text()), (out / "guidance.png").read_bytes()
+    draw_evaluation(results=[out / "guidance.json"], out=out / "figures", journal=QUIET)
+    figure = (out / "figures/guidance.png").read_bytes()
+    return json.loads((out / "guidance.json").read_text()), figure
 
 
 def test_every_scale_and_the_chosen_one_are_compared_with_real_images(tmp_path):

@@ -2,15 +2,14 @@
 
 from dataclasses import replace
 
+import evaluated
 import numpy as np
 import trained
 from PIL import Image
-from trained import DIFFUSION, HARDWARE, data
+from trained import DIFFUSION, data
 
 from synthcohort.cohort import open_cohort
-from synthcohort.config import Evaluation
 from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.metrics import authenticity, membership, reidentification
 from synthcohort.evaluation.sets import Set
 
 # The fixture of these tests too.
@@ -37,11 +36,9 @@ def material(system, diffusion="diffusion", samples=(), cohort=None):
     )  # fmt: skip
 
 
-def measure(metric, given, folder):
-    result = metric.measure(
-        Evaluation(), seed=0, material=given, figure=folder / "f.png", hardware=HARDWARE
-    )
-    with Image.open(folder / "f.png") as figure:
+def measure(name, given, folder):
+    result = evaluated.measure(name, given, folder)
+    with Image.open(folder / f"{name}.png") as figure:
         assert figure.width > 500
     return result
 
@@ -67,16 +64,16 @@ def test_a_model_that_has_memorised_its_images_is_caught(system, tmp_path, monke
     trained_on = {"cohort": system / "cohort", "split": folder / "split.csv"}
     monkeypatch.setattr(trained, "data", lambda _: trained_on)
     trained.diffusion(folder, "diffusion", settings)
-    found = measure(membership, material(folder, cohort=open_cohort(**trained_on)), tmp_path)
+    found = measure("membership", material(folder, cohort=open_cohort(**trained_on)), tmp_path)
     assert found["interval"][0] > 0.6 and found["value"] > 0.9
 
 
 def test_a_model_that_has_hardly_been_trained_gives_nobody_away(system, tmp_path):
-    found = measure(membership, material(system), tmp_path)
+    found = measure("membership", material(system), tmp_path)
     low, high = found["interval"]
     assert low < 0.5 < high
     assert found["floor"]["value"] == 0.5 and found["n"] == {"train": 20, "test": 20}
-    assert measure(membership, material(system), tmp_path) == found
+    assert measure("membership", material(system), tmp_path) == found
 
 
 def features(copies):
@@ -91,7 +88,7 @@ def features(copies):
 
 
 def test_copies_are_not_authentic(tmp_path):
-    honest, copied = (measure(authenticity, features(n), tmp_path) for n in (0, 30))
+    honest, copied = (measure("authenticity", features(n), tmp_path) for n in (0, 30))
     assert copied["value"] <= 0.25 < honest["value"]
     assert abs(honest["value"] - honest["floor"]["value"]) < 0.25
     nearer, floor = (
@@ -115,7 +112,7 @@ def sampled(path, images):
 def test_no_second_sessions_no_figure(system, tmp_path):
     cohort = open_cohort(**data(system))
     given = material(system, samples=[sampled(tmp_path / "s.npz", np.asarray(cohort.images[:4]))])
-    found = measure(reidentification, given, tmp_path)
+    found = measure("reidentification", given, tmp_path)
     assert found["value"] is None and found["interval"] is None and "session" in found["note"]
 
 
@@ -131,6 +128,6 @@ def test_images_of_train_patients_link_to_them(system, tmp_path):
     copies = sampled(tmp_path / "s.npz", np.asarray(cohort.images[first]))
     given = material(system, samples=[copies], cohort=cohort)
     given = replace(given, models={**given.models, "latents": tmp_path})
-    found = measure(reidentification, given, tmp_path)
+    found = measure("reidentification", given, tmp_path)
     assert found["value"] > 0.9 and found["details"]["patients_with_several_sessions"] == 20
     assert found["floor"]["value"] < 0.5

@@ -1,5 +1,6 @@
 """The report of a system and the comparison of systems, from made-up results."""
 
+import html
 import json
 import re
 
@@ -7,6 +8,7 @@ import pytest
 from report_material import NASTY, RESULTS, gate, result, system, write_results
 
 from synthcohort.errors import UserError
+from synthcohort.evaluation import metrics
 from synthcohort.report import report
 from synthcohort.report.comparison import compare
 from synthcohort.report.history import journals
@@ -40,7 +42,7 @@ def section(page: str, key: str) -> str:
 def captions(tmp_path_factory):
     folder = tmp_path_factory.mktemp("captions")
     told = 'Of **{{ snakemake.config["name"] }}**, *by*\n`x < y`.\n\nSecond & last.\n'
-    (folder / "fid.rst").write_text(told)
+    (folder / "real-and-synthetic.rst").write_text(told)
     return folder
 
 
@@ -78,7 +80,9 @@ def test_figures_are_inside_with_their_captions(page):
     assert len(sources) == 3
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     fidelity = re.search(r'<section id="fidelity">.*?</section>', page, re.S)[0]
-    assert "<strong>tiny</strong>, <em>by</em> <code>x &lt; y</code>." in fidelity
+    told = metrics.module("fid").CAPTION.split("\n\n")
+    assert all(f"<p>{html.escape(' '.join(part.split()))}</p>" in fidelity for part in told)
+    assert "<strong>tiny</strong>, <em>by</em> <code>x &lt; y</code>." in page
     assert 'id="figure-utility-curve"' in page and 'id="figure-real-and-synthetic"' in page
 
 
@@ -196,8 +200,8 @@ def test_no_verdict_and_no_drawing_without_an_interval():
     assert mark(entry, "lower").words == "" and scale(entry) == ""
 
 
-def test_a_caption_that_is_not_there(tmp_path):
-    assert caption(tmp_path / "absent.rst", "tiny") == ""
+def test_a_caption_that_is_not_there():
+    assert caption("", "tiny") == ""
 
 
 def test_nothing_evaluated_is_told(tmp_path, captions):

@@ -8,6 +8,7 @@ from evaluated import CPU, QUIET, SIZE, pictures, write_cohort, write_samples
 from sklearn import metrics as reference
 
 from synthcohort.config import Evaluation
+from synthcohort.evaluation.draw import draw_evaluation
 from synthcohort.evaluation.estimation.scores import (
     auc,
     balanced_accuracy,
@@ -15,7 +16,7 @@ from synthcohort.evaluation.estimation.scores import (
 )
 from synthcohort.evaluation.evaluate import evaluate
 from synthcohort.evaluation.features import extract
-from synthcohort.evaluation.networks.small_cnn import train_classifier
+from synthcohort.evaluation.networks.label_classifier import train_classifier
 from synthcohort.evaluation.sets import choose
 from synthcohort.results.summary import summary
 
@@ -58,12 +59,13 @@ def measured(metric, given, samples, out, classifier=None, settings=SETTINGS):
         sets=sets,
         features=features,
         out=out / "evaluation",
-        figures=out / "figures",
         hardware=CPU,
         classifier=classifier,
         **common,
     )
-    assert (out / f"figures/{metric}.png").is_file()
+    results, figures = [out / f"evaluation/{metric}.json"], out / "figures/evaluation"
+    draw_evaluation(results=results, out=figures, journal=QUIET)
+    assert (figures / f"{metric}.png").is_file()
 
     def not_finite(number):
         raise AssertionError(f"{number} in the result of {metric}")
@@ -99,7 +101,7 @@ def test_noise_has_no_utility(cohort, tmp_path):
     # ×0.5 and ×1 of 80 train images are there, and all 100; 160 and 400 are not.
     assert [point["images"] for point in details["curve"]] == [40, 80, 100]
     assert set(details["curve_lacks"]) == {"×2", "×5"}
-    assert not list((tmp_path / "figures").glob("tmp*"))
+    assert not list((tmp_path / "evaluation").glob("tmp*"))
 
 
 def test_what_synthetic_images_add_is_in_the_table(cohort, tmp_path):
@@ -130,7 +132,10 @@ def test_few_patients_and_short_trainings_give_finite_figures_that_repeat(metric
     assert result["interval"][0] <= result["value"] <= result["interval"][1]
     assert result["floor"]["value"] is not None
     assert result | {"seconds": 0} == again | {"seconds": 0}
-    figures = [(tmp_path / name / f"figures/{metric}.png").read_bytes() for name in ("one", "two")]
+    figures = [
+        (tmp_path / name / f"figures/evaluation/{metric}.png").read_bytes()
+        for name in ("one", "two")
+    ]
     assert figures[0] == figures[1]
 
 

@@ -8,11 +8,14 @@ from synthcohort import config as synthcohort_config
 from synthcohort import sources
 from synthcohort.samples import plan
 from synthcohort.evaluation import extractors, metrics
+from synthcohort.evaluation.draw import captions
 from synthcohort.errors import UserError
 from synthcohort.files import digest
+from synthcohort.results.registry import check_gates
 
 try:
     SYSTEM = synthcohort_config.check(config)
+    check_gates(SYSTEM.audit)
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -26,6 +29,7 @@ FETCHES = sources.fetches(SYSTEM.source)
 CAPTIONS = Path(workflow.current_basedir).parent / "report"
 
 METRICS = metrics.names(SYSTEM.evaluation)
+DRAWN = [*METRICS, "guidance"]
 RESULT_FILES = expand(f"{RESULTS}/evaluation/{{name}}.json", name=["autoencoder", *METRICS])
 MODELS = {
     "classifier": f"{RESULTS}/evaluation/classifier",

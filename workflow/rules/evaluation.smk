@@ -65,7 +65,7 @@ rule features:
         " --journal {params.journal} 2>&1 | tee {log}"
 
 
-# One rule a job: a caption's file name may not hold a wildcard.
+# One rule a job, because what a job writes is the results of all its metrics.
 for job, measured in metrics.jobs(SYSTEM.evaluation).items():
 
     rule:
@@ -80,14 +80,7 @@ for job, measured in metrics.jobs(SYSTEM.evaluation).items():
             models=paths_of(metrics.models(measured)),
         output:
             results=expand(f"{RESULTS}/evaluation/{{name}}.json", name=measured),
-            figures=[
-                report(
-                    f"{RESULTS}/figures/{name}.png",
-                    category="5 Evaluation",
-                    caption=f"../report/{name}.rst",
-                )
-                for name in measured
-            ],
+            arrays=expand(f"{RESULTS}/evaluation/{{name}}.npz", name=measured),
         log:
             f"{LOGS}/evaluate-{job}.log",
         params:
@@ -101,12 +94,11 @@ for job, measured in metrics.jobs(SYSTEM.evaluation).items():
             else "",
             models=options_of(metrics.models(measured)),
             out=f"{RESULTS}/evaluation",
-            figures=f"{RESULTS}/figures",
         shell:
             "synthcohort evaluate --metric {params.metrics} --settings {params.settings:q}"
             " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
             " --samples {input.samples} --sets {input.sets} {params.features} {params.models}"
-            " --out {params.out} --figures {params.figures} --threads {threads}"
+            " --out {params.out} --threads {threads}"
             " --journal {params.journal} 2>&1 | tee {log}"
 
 
@@ -119,11 +111,7 @@ rule guidance:
         diffusion=rules.diffusion.output.model,
     output:
         result=f"{RESULTS}/evaluation/guidance.json",
-        figure=report(
-            f"{RESULTS}/figures/guidance.png",
-            category="5 Evaluation",
-            caption="../report/guidance.rst",
-        ),
+        arrays=f"{RESULTS}/evaluation/guidance.npz",
     log:
         f"{LOGS}/guidance.log",
     params:
@@ -136,8 +124,29 @@ rule guidance:
         "synthcohort guidance --settings {params.settings:q} --sampling {params.sampling:q}"
         " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
         " --classifier {input.classifier} --autoencoder {input.autoencoder}"
-        " --diffusion {input.diffusion} --out {output.result} --figure {output.figure}"
-        " --threads {threads}"
+        " --diffusion {input.diffusion} --out {output.result} --threads {threads}"
+        " --journal {params.journal} 2>&1 | tee {log}"
+
+
+rule draw_evaluation:
+    localrule: True
+    input:
+        results=expand(f"{RESULTS}/evaluation/{{name}}.json", name=DRAWN),
+        arrays=expand(f"{RESULTS}/evaluation/{{name}}.npz", name=DRAWN),
+    output:
+        report(
+            directory(f"{RESULTS}/figures/evaluation"),
+            patterns=["{metric}.png"],
+            category="5 Evaluation",
+            caption="../report/metric.rst",
+        ),
+    log:
+        f"{LOGS}/draw-evaluation.log",
+    params:
+        journal=f"{RESULTS}/journal/draw-evaluation.jsonl",
+        captions={name: captions()[name] for name in DRAWN},
+    shell:
+        "synthcohort draw-evaluation --results {input.results} --out {output}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
 

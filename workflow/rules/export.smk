@@ -6,7 +6,7 @@ rule export:
         autoencoder=rules.autoencoder.output.model,
         diffusion=rules.diffusion.output.model,
         grid=rules.show_samples.output.samples,
-        embedding=f"{RESULTS}/figures/embedding.png",
+        drawn=rules.draw_evaluation.output,
         distances=rules.draw_audit.output.distances,
     output:
         directory(f"{RESULTS}/export"),
@@ -18,6 +18,6 @@ rule export:
     shell:
         "synthcohort export --system {params.system:q} --samples {input.samples}"
         " --audit {input.audit} --results {input.results} --autoencoder {input.autoencoder}"
-        " --diffusion {input.diffusion} --grid {input.grid} --embedding {input.embedding}"
+        " --diffusion {input.diffusion} --grid {input.grid} --embedding {input.drawn}/embedding.png"
         " --distances {input.distances} --out {output}"
         " --journal {params.journal} 2>&1 | tee {log}"

@@ -31,7 +31,7 @@ rule report_page:
             rules.show_samples.output.comparison,
         ],
         pairs=rules.draw_audit.output.pairs,
-        guidance=rules.guidance.output.result,
+        drawn=rules.draw_evaluation.output,
         samples=rules.gather.output,
     output:
         report(

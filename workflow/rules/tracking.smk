@@ -6,7 +6,6 @@ rule publish:
         report=rules.report_page.output,
         comparison=rules.show_samples.output.comparison,
         page=rules.observer.output.page,
-        guidance=rules.guidance.output.result,
     output:
         f"{RESULTS}/published.json",
     log:

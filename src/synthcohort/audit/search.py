@@ -8,17 +8,12 @@ import numpy as np
 
 from synthcohort import config
 from synthcohort.audit import copies
-from synthcohort.audit.neighbours import (
-    draw_patients,
-    held_out,
-    memorised,
-    nearest,
-    share,
-    share_interval,
-)
+from synthcohort.audit.memorised import draw_patients, held_out, memorised, share_interval
 from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
+from synthcohort.evaluation.estimation.neighbours import nearest
+from synthcohort.evaluation.estimation.resampling import share
 from synthcohort.files import atomic_file, sha256, write_json
 from synthcohort.measures import Measure
 from synthcohort.samples import shards

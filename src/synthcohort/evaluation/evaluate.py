@@ -1,4 +1,4 @@
-"""The evaluation stage: one metric, one result file in the one format, one figure.
+"""The evaluation stage: one metric, one result file in the one format; no figures yet.
 
 Metrics that measure in the same features are one job: a start of torch costs more than most.
 """
@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from synthcohort.cohort import open_cohort
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
@@ -14,8 +16,8 @@ from synthcohort.evaluation import metrics
 from synthcohort.evaluation.estimation.resampling import CONFIDENCE
 from synthcohort.evaluation.features import open_features
 from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.records import write_record
 from synthcohort.evaluation.sets import open_sets
-from synthcohort.files import write_json
 from synthcohort.tracking.journal import Journal
 
 
@@ -30,7 +32,6 @@ def evaluate(
     sets: Path,
     features: Path | None,
     out: Path,
-    figures: Path,
     hardware: Hardware,
     journal: Journal,
     **models: Path | None,
@@ -39,8 +40,8 @@ def evaluate(
 
     `features` is the file of the metrics' one extractor (`metrics.module(metric).EXTRACTOR`), None
     where they have none; `models` are the folders they need (`metrics.models`). Writes
-    `out`/<metric>.json and `figures`/<metric>.png for each. Apart from the field "seconds" both
-    depend on the arguments alone.
+    `out`/<metric>.json, and `out`/<metric>.npz for its figure, for each. Apart from the field
+    "seconds" both depend on the arguments alone.
 
     Raises:
         UserError: the files do not belong together.
@@ -56,20 +57,30 @@ def evaluate(
         open_cohort(cohort, split),
         samples,
         {name: path for name, path in models.items() if path is not None},
+        about,
+        out,
     )
-    n = {name: len(part.images) for name, part in opened.items()}
-    patients = {name: len(set(opened[name].patients)) for name in ("train", "test")}
+    out.mkdir(parents=True, exist_ok=True)
     for name in metric:
         start = time.monotonic()
-        figure = figures / f"{name}.png"
-        found = metrics.module(name).measure(
-            settings, seed=seed, material=material, figure=figure, hardware=hardware
-        )
-        result = about | {"n": n, "patients": patients} | found
-        result |= {"metric": name, "confidence": CONFIDENCE, "seed": seed}
-        write_json(out / f"{name}.json", result | {"seconds": round(time.monotonic() - start, 1)})
+        result, arrays = measured(name, settings, seed=seed, material=material, hardware=hardware)
+        seconds = round(time.monotonic() - start, 1)
+        write_record(out / f"{name}.json", result | {"seconds": seconds}, arrays)
         _note(journal, name, result)
-        journal.figure(figure)
+
+
+def measured(
+    name: str, settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """The whole result of a metric, and the arrays that its figure needs beside it."""
+    sets = material.sets
+    n = {origin: len(part.images) for origin, part in sets.items()}
+    patients = {origin: len(set(sets[origin].patients)) for origin in ("train", "test")}
+    found, arrays = metrics.module(name).measure(
+        settings, seed=seed, material=material, hardware=hardware
+    )
+    result = {**material.about, "n": n, "patients": patients} | found
+    return result | {"metric": name, "confidence": CONFIDENCE, "seed": seed}, arrays
 
 
 def _note(journal: Journal, name: str, result: dict) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 
@@ -24,3 +25,7 @@ class Material:
     """All shards of synthetic images."""
     models: Mapping[str, Path] = field(default_factory=dict)
     """The folders that the metric asks for by its `MODELS`."""
+    about: Mapping[str, str | None] = field(default_factory=dict)
+    """What the features are of, in words: "extractor" and "layer"."""
+    work: Path = Path(gettempdir())
+    """Where large temporary files may be put."""

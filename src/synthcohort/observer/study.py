@@ -6,19 +6,46 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort.audit.neighbours import share
 from synthcohort.drawing import BLACK, BLUE, ORANGE, save
 from synthcohort.evaluation.estimation.resampling import (
     CONFIDENCE,
     bootstrap_weights,
     percentile_interval,
+    share,
 )
 from synthcohort.files import write_json
+from synthcohort.measures import Measure
 from synthcohort.observer import SYNTHETIC
 from synthcohort.observer.answers import Reading, open_answers, open_key
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
+MEASURES = (
+    Measure(
+        "observer",
+        "Observer study, accuracy",
+        250,
+        "real_or_synthetic",
+        "lower",
+        "How well human readers tell them; 0.5 is guessing and what we want.",
+    ),
+    Measure(
+        "observer.sensitivity",
+        "Observer study, synthetic named synthetic",
+        260,
+        "real_or_synthetic",
+        "lower",
+        "How well human readers tell them; 0.5 is guessing and what we want.",
+    ),
+    Measure(
+        "observer.specificity",
+        "Observer study, real named real",
+        270,
+        "real_or_synthetic",
+        "lower",
+        "How well human readers tell them; 0.5 is guessing and what we want.",
+    ),
+)
 CHANCE = 0.5
 
 

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from synthcohort import __version__, config, sources
+from synthcohort.evaluation.draw import captions as captions_of_evaluation
 from synthcohort.files import atomic_file, read_json
+from synthcohort.measures import QUESTIONS
 from synthcohort.report import comparison
 from synthcohort.report.history import journals
 from synthcohort.report.images import images
-from synthcohort.report.inlined import Figure, figure
+from synthcohort.report.inlined import Figure, caption, figure
 from synthcohort.report.marks import Mark, mark, scale
-from synthcohort.report.readings import QUESTIONS, reading
 from synthcohort.report.templates import template
-from synthcohort.results import summary
+from synthcohort.results import registry, summary
 from synthcohort.tracking.attempts import duration, flatten
 from synthcohort.tracking.journal import Journal
 
@@ -65,15 +66,20 @@ def report(
 ) -> None:
     """Write the page `out` from the files in `results` (results/<name>).
 
-    Every evaluation/*.json has its line and its figure, with the text `captions/<metric>.rst`.
+    Every evaluation/*.json has its line and its figure. The figures of the evaluation bring their
+    captions with them, those of others are `captions/<figure>.rst`.
 
     Raises:
         UserError: nothing has been evaluated in `results`, or its files do not belong together.
     """
     entries = summary.entries(*summary.evaluated(results))
     drawn = {
-        path.stem: figure(path, captions, system.name)
-        for path in sorted(results.glob("figures/*.png"))
+        path.stem: figure(path, caption(_told(path.stem, captions), system.name))
+        # Those of the evaluation last: an older run may have left others of the same name.
+        for path in [
+            *sorted(results.glob("figures/*.png")),
+            *sorted(results.glob("figures/evaluation/*.png")),
+        ]
     }
     audit = results / "audit.json"
     placed = {
@@ -99,6 +105,14 @@ def report(
     with atomic_file(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
     journal.result(measurements=len(entries), megabytes=round(len(page) / 1e6, 2))
+
+
+def _told(name: str, captions: Path) -> str:
+    """What is said of the figure `name`; "" where there is nothing."""
+    path = captions / f"{name}.rst"
+    if name in (of_evaluation := captions_of_evaluation()):
+        return of_evaluation[name]
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def _audit(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +149,7 @@ def _questions(
     figures["privacy"] += privacy
     for entry in entries:
         name = entry["metric"]
-        of = reading(name)
+        of = registry.reading(name)
         direction = better.get(name) or better.get(name.split(".")[0]) or of.better
         lines[of.question].append(
             Line(

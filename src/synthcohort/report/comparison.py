@@ -8,9 +8,8 @@ from typing import Any
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, read_json
 from synthcohort.report.marks import OPEN, Mark, mark
-from synthcohort.report.readings import reading
 from synthcohort.report.templates import template
-from synthcohort.results import summary
+from synthcohort.results import registry, summary
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def _system(folder: Path) -> System:
 def _cell(column: Column, entry: Mapping[str, Any] | None) -> Cell:
     if entry is None:
         return Cell(column.title, "–", "not measured", OPEN)
-    better = entry.get("better", reading(entry["metric"]).better)
+    better = entry.get("better", registry.reading(entry["metric"]).better)
     found = mark(entry, better)
     if entry["value"] is None:
         return Cell(column.title, "–", "not applicable", found)

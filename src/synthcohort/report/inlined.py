@@ -26,8 +26,8 @@ class Figure:
     caption: Markup
 
 
-def figure(path: Path, captions: Path, system: str) -> Figure:
-    """The PNG `path` with the caption `captions/<name>.rst`, where there is one."""
+def figure(path: Path, told: Markup) -> Figure:
+    """The PNG `path` with its caption."""
     content = path.read_bytes()
     width, height = struct.unpack(">II", content[16:24])
     return Figure(
@@ -35,21 +35,19 @@ def figure(path: Path, captions: Path, system: str) -> Figure:
         source="data:image/png;base64," + base64.b64encode(content).decode(),
         width=round(width * PIXELS_PER_INCH),
         height=round(height * PIXELS_PER_INCH),
-        caption=caption(captions / f"{path.stem}.rst", system),
+        caption=told,
     )
 
 
-def caption(path: Path, system: str) -> Markup:
+def caption(text: str, system: str) -> Markup:
     """A caption of `snakemake --report` (a Jinja template of reStructuredText, of which it uses
     paragraphs, emphasis and literals) as HTML."""
     import jinja2
 
-    if not path.exists():
-        return Markup("")
-    template = jinja2.Template(path.read_text(encoding="utf-8"))
+    template = jinja2.Template(text)
     text = template.render(snakemake=SimpleNamespace(config={"name": system}))
     paragraphs = []
-    for paragraph in re.split(r"\n\s*\n", text.strip()):
+    for paragraph in filter(None, re.split(r"\n\s*\n", text.strip())):
         line = html.escape(" ".join(paragraph.split()))
         line = re.sub(r"``?(.+?)``?", r"<code>\1</code>", line)
         line = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", line)

@@ -7,44 +7,8 @@ from typing import Any
 
 from synthcohort.errors import UserError
 from synthcohort.files import read_json
+from synthcohort.results import registry
 from synthcohort.tracking.attempts import attempts, duration
-
-NAMES = {
-    "autoencoder": "Autoencoder, PSNR in dB",
-    "autoencoder.ssim": "Autoencoder, SSIM",
-    "fid": "FID",
-    "fid_infinity": "FID, extrapolated to infinite N",
-    "kid": "KID",
-    "precision_recall": "Precision",
-    "precision_recall.recall": "Recall",
-    "density_coverage": "Density",
-    "density_coverage.coverage": "Coverage",
-    "frechet_classifier": "Fréchet distance, own classifier",
-    "frechet_clip": "Fréchet distance, CLIP",
-    "frechet_statistics": "Fréchet distance, simple statistics",
-    "ms_ssim": "MS-SSIM within a label (diversity)",
-    "duplicates": "Near duplicates within the set",
-    "embedding": "Origins mix (0 to 1)",
-    "embedding.label_separation": "Labels separate (accuracy)",
-    "real_or_synthetic": "Real or synthetic, AUC",
-    "real_or_synthetic.accuracy": "Real or synthetic, accuracy",
-    "utility": "Utility, trained on synthetic",
-    "utility.both": "Utility, trained on real and synthetic",
-    "utility.few_and_synthetic": "Utility, few real patients and synthetic (floor: the few)",
-    "utility.number": "Utility, trained on synthetic",
-    "label_accuracy": "Asked label arrives, balanced accuracy",
-    "guidance": "Guidance scale, as chosen",
-    "observer": "Observer study, accuracy",
-    "observer.sensitivity": "Observer study, synthetic named synthetic",
-    "observer.specificity": "Observer study, real named real",
-    "copies": "Copies of train images in pixels",
-    "memorised_share": "Memorised share",
-    "nearer_to_train_than_test": "Nearer to train than to test",
-    "authenticity": "Authentic share",
-    "membership": "Membership inference, AUC",
-    "reidentification": "Links to a train patient",
-    "reidentification.rank_one": "Real second scan finds its patient",
-}
 
 
 @dataclass(frozen=True)
@@ -63,17 +27,13 @@ HEADER = Row("Metric", "Value", "95 % interval", "Floor", "N")
 
 def entries(results: Sequence[Path], audit: Path | None = None) -> list[dict[str, Any]]:
     """What result files (`evaluation/<metric>.json`) and the audit hold, a dict for each line of
-    the table, in the order of NAMES; a metric without a name there comes last."""
+    the table, in its order; what no module has given a place comes last."""
     read = [read_json(path) for path in results]
     if audit is not None:
         told = read_json(audit)
         read += [measure | {"metric": measure["name"]} for measure in told["measures"]]
     lines = [line for entry in read for line in (entry, *_more(entry))]
-    known = list(NAMES)
-    lines.sort(
-        key=lambda line: known.index(line["metric"]) if line["metric"] in known else len(known)
-    )
-    return lines
+    return sorted(lines, key=lambda line: registry.place(line["metric"]))
 
 
 def rows(results: Sequence[Path], audit: Path | None = None) -> list[Row]:
@@ -146,16 +106,16 @@ def _more(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
             **figure,
         }
         for key, figure in details.items()
-        if f"{entry['metric']}.{key}" in NAMES
+        if f"{entry['metric']}.{key}" in registry.measures()
     ]
 
 
 def row(entry: Mapping[str, Any]) -> Row:
     """An entry as a line of the table."""
     floor, n = entry.get("floor") or {}, entry.get("n", {})
-    name = NAMES.get(entry["metric"], entry["metric"])
+    title = registry.title(entry["metric"])
     return Row(
-        metric=", ".join(filter(None, (name, entry.get("measure")))),
+        metric=", ".join(filter(None, (title, entry.get("measure")))),
         # A metric that does not apply to the cohort has a note and no value.
         value="not applicable" if entry["value"] is None else _number(entry["value"]),
         interval=_interval(entry.get("interval")),

@@ -1,7 +1,6 @@
 """What the distance metrics share: the value, its floor and the intervals of both."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +10,6 @@ from synthcohort.evaluation.estimation.resampling import (
     jackknife_interval,
     without_each,
 )
-from synthcohort.evaluation.figures import draw_against_floor
 from synthcohort.evaluation.material import Material
 from synthcohort.seeds import derive
 
@@ -69,16 +67,13 @@ def against_floor(
     value: Callable[[str], float],
     statistic: Callable[[str], Statistic],
     *,
-    what: str,
     seed: int,
     material: Material,
-    figure: Path,
     least: float = -np.inf,
 ) -> dict:
-    """`compared` as the result of a metric, drawn; `what` is the title of the figure's axis."""
+    """`compared` as the result of a metric."""
     found = compared(value, statistic, seed=seed, material=material, least=least)
     above = found.pop("above_floor")
-    draw_against_floor(figure, found, found["floor"], what, len(material.sets["test"].images))
     return found | {"interval_method": METHOD, "details": {"above_floor": above}}
 
 

@@ -1,13 +1,11 @@
 """The Fréchet distance between Gaussians fitted to two samples of features (Heusel 2017, eq. 6)."""
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from synthcohort.evaluation.estimation.by_label import by_label
 from synthcohort.evaluation.estimation.floors import METHOD, Statistic, compared
-from synthcohort.evaluation.figures_fidelity import draw_rows
 from synthcohort.evaluation.material import Material
 
 
@@ -30,7 +28,7 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def compare(seed: int, material: Material) -> dict:
-    """What `distances.compared` gives, of the sets' features."""
+    """What `floors.compared` gives, of the sets' features."""
     features = material.features
 
     def statistic(name: str) -> Statistic:
@@ -45,20 +43,15 @@ def compare(seed: int, material: Material) -> dict:
     )
 
 
-def measure(*, what: str, seed: int, material: Material, figure: Path) -> dict:
-    """The result of a metric that is this distance, of all images and by label; `what` names it on
-    the figure.
+def measure(seed: int, material: Material) -> tuple[dict, dict[str, np.ndarray]]:
+    """The result of a metric that is this distance, of all images and by label; and the "labels" in
+    their order, which the result, sorted by name as files are, does not keep.
 
     The values are torch-fidelity's to six digits, without the eigenvalues of its 2048×2048 product.
     """
     result = compare(seed, material)
     labels = by_label(material, lambda part: compare(seed, part))
-    n = len(material.sets["test"].images)
-    draw_rows(
-        figure,
-        {f"all, N = {n}": result}
-        | {f"{name}, N = {part['n']}": part for name, part in labels["by_label"].items()},
-        f"{what}\nN each of synthetic, train and test images, 95 % interval",
-    )
     above = result.pop("above_floor")
-    return result | {"interval_method": METHOD, "details": {"above_floor": above} | labels}
+    order = np.array(list(labels["by_label"]), dtype=str)
+    details = {"above_floor": above} | labels
+    return result | {"interval_method": METHOD, "details": details}, {"labels": order}

@@ -55,6 +55,12 @@ def binomial_interval(count: int, of: int, method: str) -> list[float]:
     return [float(x) for x in binomtest(count, of).proportion_ci(CONFIDENCE, method)]
 
 
+def share(found: np.ndarray) -> dict:
+    """The share of True with its Wilson 95 % interval."""
+    interval = binomial_interval(int(found.sum()), len(found), "wilson")
+    return {"value": float(found.mean()), "interval": interval}
+
+
 def bootstrap_weights(patients: np.ndarray, seed: int) -> np.ndarray:
     """2000×N int64: how often each image counts when patients are drawn with replacement."""
     names, number = np.unique(patients, return_inverse=True)

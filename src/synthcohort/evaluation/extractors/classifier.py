@@ -20,7 +20,7 @@ def open_extractor(
     settings: Evaluation, seed: int, models: Mapping[str, Path], hardware: Hardware
 ) -> tuple[str, str, Callable[[np.ndarray], "torch.Tensor"]]:
     """128 features; the arguments and what is returned are in the package's docstring."""
-    from synthcohort.evaluation.networks.small_cnn import load_classifier
+    from synthcohort.evaluation.networks.label_classifier import load_classifier
     from synthcohort.models.pixels import to_model
 
     network = load_classifier(models["classifier"]).to(hardware.open())

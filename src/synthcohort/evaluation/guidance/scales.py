@@ -4,8 +4,6 @@ It needs no synthetic dataset, so a scale can be chosen before one is drawn.
 """
 
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +11,14 @@ import numpy as np
 from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.config import Evaluation, Sampling
 from synthcohort.device import Hardware
-from synthcohort.evaluation.estimation import frechet
-from synthcohort.evaluation.estimation.floors import Statistic
 from synthcohort.evaluation.estimation.resampling import (
     CONFIDENCE,
-    bootstrap_weights,
-    groups,
-    jackknife_interval,
-    percentile_interval,
-    without_each,
 )
-from synthcohort.evaluation.estimation.scores import balanced_accuracy
 from synthcohort.evaluation.extractors import classifier as extractor
-from synthcohort.evaluation.figures_guidance import draw_guidance
+from synthcohort.evaluation.guidance.against_real import Reference, features_of
 from synthcohort.evaluation.metrics import not_applicable
-from synthcohort.files import read_json, write_json
+from synthcohort.evaluation.records import write_record
+from synthcohort.files import read_json
 from synthcohort.progress import progress
 from synthcohort.samples.plan import attributes, counts
 from synthcohort.seeds import derive
@@ -51,11 +42,11 @@ def guidance(
     autoencoder: Path,
     diffusion: Path,
     out: Path,
-    figure: Path,
     hardware: Hardware,
     journal: Journal,
 ) -> None:
-    """Draw the same images at every scale and write `out` and `figure`.
+    """Draw the same images at every scale and write `out` (JSON, with the npz beside it that every
+    measurement leaves).
 
     The result's "value" is the scale of `sampling`, which has no interval and no floor. "details"
     has the "points", the scales, each with "fidelity", "diversity" and "label_accuracy" ({"value",
@@ -70,15 +61,14 @@ def guidance(
     labelled = len(set(data.classes[data.of("train")])) > 1
     if not labelled and not data.attribute_names:
         note = "Guidance does not apply: there is neither a label nor an attribute to ask for."
-        write_json(out, about | not_applicable(figure, note))
-        journal.figure(figure)
+        write_record(out, about | not_applicable(note), {})
         return
     name, layer, features = extractor.open_extractor(
         settings, seed, {"classifier": classifier}, hardware
     )
     test, train, pairs = _chosen(settings, sampling, data, diffusion, seed)
     reference = Reference(data, test, features, classifier if labelled else None, seed)
-    of_train = _features(features, (data.images[rows] for rows in blocks(train)))
+    of_train = features_of(features, (data.images[rows] for rows in blocks(train)))
     floor = reference.distances(of_train, data.classes[train], data.patients[train])
     floor |= {"label_accuracy": reference.label_accuracy(None, data.classes[test])}
     points = []
@@ -86,7 +76,8 @@ def guidance(
         at = sampling.model_copy(
             update={"guidance": scale, "batch": min(sampling.batch, len(pairs))}
         )
-        made = _features(features, _drawn(at, data, pairs, seed, autoencoder, diffusion, hardware))
+        images = _drawn(at, data, pairs, seed, autoencoder, diffusion, hardware)
+        made = features_of(features, images)
         classes = np.array([label for label, _ in pairs])
         own = np.array([f"synthetic {i}" for i in range(len(pairs))])
         points.append(
@@ -108,8 +99,7 @@ def guidance(
         "floor": None,
         "details": {"points": points, "real": floor},
     }
-    draw_guidance(figure, result)
-    write_json(out, result | {"seconds": round(time.monotonic() - start, 1)})
+    write_record(out, result | {"seconds": round(time.monotonic() - start, 1)}, {})
     journal.result(
         **{
             f"guidance_{point['scale']:g}_{key}": point[key]["value"]
@@ -118,72 +108,6 @@ def guidance(
             if point[key]
         }
     )
-    journal.figure(figure)
-
-
-class Reference:
-    """Real test images in the classifier's features, for others to be measured against."""
-
-    def __init__(
-        self,
-        data: Cohort,
-        test: np.ndarray,
-        features: Callable,
-        classifier: Path | None,
-        seed: int,
-    ) -> None:
-        self.features = _features(features, (data.images[rows] for rows in blocks(test)))
-        self.classes, self.patients = data.classes[test], data.patients[test]
-        self.seed, self.classifier = seed, classifier
-
-    def distances(self, features: np.ndarray, classes: np.ndarray, patients: np.ndarray) -> dict:
-        """ "fidelity" and "diversity" of N×D features."""
-
-        def fidelity(test: np.ndarray, other: np.ndarray) -> float:
-            return frechet.distance(self.features[test], features[other])
-
-        def diversity(test: np.ndarray, other: np.ndarray) -> float:
-            within = variance_within(features[other], classes[other])
-            return within / variance_within(self.features[test], self.classes[test])
-
-        group = [
-            groups(of, derive(self.seed, name))
-            for name, of in (("test", self.patients), ("other", patients))
-        ]
-
-        def figure(statistic: Statistic) -> dict:
-            value = statistic(np.ones(len(self.features), bool), np.ones(len(features), bool))
-            low, high = jackknife_interval(value, *without_each(statistic, *group))
-            return {"value": value, "interval": [max(0.0, low), high]}
-
-        return {"fidelity": figure(fidelity), "diversity": figure(diversity)}
-
-    def label_accuracy(self, features: np.ndarray | None, classes: np.ndarray) -> dict | None:
-        """The balanced accuracy of the classifier on synthetic features, or (None) on these."""
-        if self.classifier is None:
-            return None
-        import torch
-
-        from synthcohort.evaluation.networks.small_cnn import load_classifier
-
-        real = features is None
-        head = load_classifier(self.classifier).head
-        with torch.inference_mode():
-            judged = head(torch.from_numpy(self.features if real else features)).numpy()
-        units = self.patients if real else np.arange(len(classes))
-        weights = bootstrap_weights(units, derive(self.seed, "bootstrap"))
-        score = partial(balanced_accuracy, judged, classes)
-        return {
-            "value": float(score(np.ones((1, len(classes))))[0]),
-            "interval": percentile_interval(score(weights)),
-        }
-
-
-def variance_within(features: np.ndarray, classes: np.ndarray) -> float:
-    """The variance of N×D features around their label's mean, summed over features."""
-    labels = np.unique(classes)
-    around = [features[classes == c] - features[classes == c].mean(0) for c in labels]
-    return float(sum((part**2).sum() for part in around) / max(1, len(features) - len(labels)))
 
 
 def _chosen(
@@ -242,10 +166,3 @@ def _drawn(
         ):
             yield from_model(images, data.images.dtype)
             bar.update(len(images))
-
-
-def _features(features: Callable, images) -> np.ndarray:
-    import torch
-
-    with torch.inference_mode():
-        return np.concatenate([features(block).float().cpu().numpy() for block in images])

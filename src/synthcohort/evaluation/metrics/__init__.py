@@ -1,20 +1,24 @@
 """Metrics, one file each; a new metric is one new file in this folder.
 
-A metric module has
+A metric module says all that is known of the metric. It has
 
 - `EXTRACTOR`: whose features it measures in (a name in `extractors.names()`), or None;
 - `JOB`, where it shares a job with others though it has no extractor: that job's name;
 - `MODELS`, where it needs them: folders of the run, of "classifier", "autoencoder", "diffusion" and
   "latents", that come in `material.models`;
 - `NEEDS`, where it is only measured with some setting of the evaluation: that setting's name;
-- `measure(settings, *, seed, material, figure, hardware)`: draws `figure` and returns the result's
-  "value", "interval", "interval_method", "floor" ({"value", "interval"}: the same between real
-  train and real test, or None where there is no such thing) and "details"; "extractor" and "layer"
-  too where EXTRACTOR is None, and "n" where it did not compare the three sets. An entry of
-  "details" that is itself a figure of the result, as {"value", "interval"}, has its line in the
-  table of results if `summary.NAMES` has "<metric>.<entry>"; "measure" says there what it is where
-  that depends on the cohort. A metric that this cohort gives nothing to measure returns
-  `not_applicable(figure, note)`.
+- `MEASURES`: how each of its figures is called and read (`synthcohort.measures`);
+- `CAPTION`: the text below its figure, as reStructuredText;
+- `measure(settings, *, seed, material, hardware)`: returns the result and the arrays, by name, that
+  the figure needs beside it. The result has "value", "interval", "interval_method", "floor"
+  ({"value", "interval"}: the same between real train and real test, or None where there is no such
+  thing) and "details"; "extractor" and "layer" too where EXTRACTOR is None, and "n" where it did
+  not compare the three sets. An entry of "details" that is itself a figure, as {"value",
+  "interval"}, has its line in the table of results if "<metric>.<entry>" is among the MEASURES;
+  "measure" says there what it is where that depends on the cohort. A metric that this cohort gives
+  nothing to measure returns `not_applicable(note), {}`;
+- `draw(path, result, arrays)`: draws the figure of the whole result as it stands in the file, which
+  a later stage may do anew without measuring.
 
 Metrics with the same extractor are measured in one job, others each in a job of its own.
 """
@@ -22,7 +26,6 @@ Metrics with the same extractor are measured in one job, others each in a job of
 import importlib
 import pkgutil
 from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -60,12 +63,9 @@ def models(measured: Sequence[str]) -> list[str]:
     return sorted({model for of_metric in asked for model in of_metric})
 
 
-def not_applicable(figure: Path, note: str) -> dict:
-    """The result of a metric that does not apply to this cohort: `note` says why, in the result and
-    in the figure."""
-    from synthcohort.evaluation.figures_utility import draw_note
-
-    draw_note(figure, note)
+def not_applicable(note: str) -> dict:
+    """The result of a metric that does not apply to this cohort; `note` says why, and is drawn in
+    place of a figure."""
     return {
         "value": None,
         "interval": None,

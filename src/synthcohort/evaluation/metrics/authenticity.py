@@ -7,6 +7,7 @@ nobody. An image that is far from all others in train is easily undercut, and a 
 is: the figure says how often, not which image is a copy.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +16,35 @@ from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation.estimation.neighbours import nearest_others, standardised
 from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
-from synthcohort.evaluation.figures import draw_against_floor
 from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.shared_figures import draw_against_floor
+from synthcohort.measures import Measure
 from synthcohort.seeds import derive
 
 EXTRACTOR = "inception"
+MEASURES = (
+    Measure(
+        "authenticity",
+        "Authentic share",
+        310,
+        "privacy",
+        "higher",
+        "The share of synthetic images farther from their nearest train image than that image is "
+        "from its own nearest neighbour (AuthPct).",
+    ),
+)
+CAPTION = """\
+Share of synthetic images that are not nearer to their nearest train image than that image is to the
+nearest one of another patient (AuthPct), in features of Inception-v3, against the floor: the same
+share of real test images. Below the floor, synthetic images crowd around train images as if they
+repeated them.
+"""
 SHUFFLES = 200
 
 
 def measure(
-    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
-) -> dict:
+    settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
+) -> tuple[dict, dict[str, np.ndarray]]:
     """ "nearer_to_train" in the details: the share of synthetic images that are nearer to a train
     image than to any test image, of as many of each; 0.5 for a generator that remembers nobody. Its
     floor's interval is that share with the real patients shuffled between train and test."""
@@ -45,15 +64,19 @@ def measure(
         }
 
     result, floor = authentic("synthetic"), authentic("test")
-    what = "Authenticity (share of images)"
-    draw_against_floor(figure, result, floor, what, len(train))
     nearer, shuffled = _nearer(features, material, derive(seed, "authenticity", "nearer"))
-    return result | {
+    result |= {
         "interval_method": "bootstrap over images (synthetic) and patients (floor), percentiles; "
         "the train images stay, the generative model is not trained again",
         "floor": floor,
         "details": {"nearer_to_train": nearer, "floor_nearer_to_train": shuffled},
     }
+    return result, {}
+
+
+def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
+    """The share above its floor."""
+    draw_against_floor(path, result, "Authenticity (share of images)", result["n"]["train"])
 
 
 def _nearer(features: dict[str, np.ndarray], material: Material, seed: int) -> tuple[dict, dict]:

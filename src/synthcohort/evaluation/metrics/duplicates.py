@@ -6,6 +6,7 @@ real test images, which had no part in that limit, is the floor. Blurred images 
 other than sharp ones, so a share above the floor is repetition or blur: the pairs drawn tell which.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,42 @@ from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation.estimation.neighbours import nearest_others
 from synthcohort.evaluation.estimation.resampling import CONFIDENCE
-from synthcohort.evaluation.figures_fidelity import draw_within
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.sets import Set
+from synthcohort.evaluation.shared_figures import draw_within
+from synthcohort.measures import Measure
 
 EXTRACTOR = None
 JOB = "images"
+MEASURES = (
+    Measure(
+        "duplicates",
+        "Near duplicates within the set",
+        140,
+        "diversity",
+        "lower",
+        "The share of synthetic images that are nearly the same as another one. Blur raises it, "
+        "too: look at the pairs drawn.",
+    ),
+)
+CAPTION = """\
+Distance in pixels from each image to the nearest other image of the same set (real: of another
+patient), for synthetic and for real test images. The dashed line is the limit below which two
+images count as near duplicates: 1 % of the real train images have another patient's image that
+near. Below: the closest synthetic pairs.
+
+More near duplicates among synthetic images than among real ones mean that the model repeats itself,
+or that its images are blurred and so nearer to each other: the pairs tell which. Shifted and
+mirrored repetitions are not found. This compares synthetic images with each other; copies of train
+images are under *Audit*.
+"""
 QUANTILE = 0.01
 SHOWN = 8
 
 
 def measure(
-    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
-) -> dict:
+    settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
+) -> tuple[dict, dict[str, np.ndarray]]:
     """ "details" has the limit, and the closest pairs by their rows among the samples."""
     sets = material.sets
     nearest = {name: nearest_other(part) for name, part in sets.items()}
@@ -36,14 +60,7 @@ def measure(
     )
     made, (other, distance) = sets["synthetic"], nearest["synthetic"]
     pairs = closest(other, distance)
-    draw_within(
-        figure,
-        {name: nearest[name][1] for name in ("test", "synthetic")},
-        "Root mean square difference to the nearest other image (share of the grey range)",
-        [(made.images[a], made.images[b]) for a, b in pairs],
-        limit,
-    )
-    return result | {
+    result |= {
         "extractor": "none, pixels",
         "layer": None,
         "interval_method": "Wilson, of as many independent images as there are patients (real) or "
@@ -58,6 +75,14 @@ def measure(
             ],
         },
     }
+    arrays = {name: nearest[name][1] for name in ("test", "synthetic")}
+    return result, arrays | {"pairs": made.images[np.array(pairs, int).reshape(-1, 2)]}
+
+
+def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
+    """The distances to the nearest other image, and the closest pairs."""
+    what = "Root mean square difference to the nearest other image (share of the grey range)"
+    draw_within(path, result, arrays, what)
 
 
 def nearest_other(part: Set) -> tuple[np.ndarray, np.ndarray]:

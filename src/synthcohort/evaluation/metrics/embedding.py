@@ -4,24 +4,60 @@ The figure is the map; the numbers are taken in the space of the features themse
 pulls clusters apart that are not (McInnes 2018; Chari and Pachter 2023).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
+from synthcohort.drawing import FEW, save
 from synthcohort.evaluation.estimation.neighbours import nearest_others, standardised
 from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
-from synthcohort.evaluation.figures import draw_map
 from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.shared_figures import ORIGINS
+from synthcohort.measures import Measure
 from synthcohort.seeds import derive
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 EXTRACTOR = "bottleneck"
+MEASURES = (
+    Measure(
+        "embedding",
+        "Origins mix (0 to 1)",
+        150,
+        "fidelity",
+        "higher",
+        "Among the nearest neighbours in the denoiser's own features, how often the other origin "
+        "comes up, against chance (1).",
+    ),
+    Measure(
+        "embedding.label_separation",
+        "Labels separate (accuracy)",
+        160,
+        "conditioning",
+        "higher",
+        "How often the nearest neighbours name the right label of a real image: whether the "
+        "denoiser itself knows the labels apart.",
+    ),
+)
+CAPTION = """\
+UMAP of the denoiser's bottleneck features of real train, real test and synthetic images, coloured
+by label (left) and by origin (right). Each point is an image.
+
+Labels that form groups are told apart by the model; origins that lie over each other are alike to
+it. Distances between groups and their sizes mean nothing in UMAP, so the numbers above the maps are
+taken in the features themselves: how often neighbours share a label, and how well origins mix (1 is
+complete, 0 not at all).
+"""
 
 
 def measure(
-    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
-) -> dict:
+    settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
+) -> tuple[dict, dict[str, np.ndarray]]:
     """The value is origin mixing (see `mixing`) of synthetic and real test images; "details" has
     the label separation (see `separation`)."""
     k, sets = settings.neighbours, material.sets
@@ -37,23 +73,63 @@ def measure(
         for name in ("synthetic", "train")
     )
     separated = separation(features, material, k, derive(seed, "evaluation", "separation"))
-    draw_map(
-        figure,
-        umap(features, derive(seed, "evaluation", "umap") % 2**32),
-        {name: part.classes for name, part in sets.items()},
-        material.label_names,
-        f"By label: {k} nearest name the label of {separated['value']:.0%} of real images\n"
-        f"(most frequent label: {separated['majority']:.0%})",
-        f"By origin: mixing of synthetic and test {result['value']:.2f} "
-        f"[{result['interval'][0]:.2f}, {result['interval'][1]:.2f}]\n"
-        f"(train and test: {floor['value']:.2f}; complete: 1, none: 0)",
-    )
-    return result | {
+    result |= {
         "interval_method": "bootstrap over patients (real) and images (synthetic), percentiles; "
         "neighbours as found, the generative model is not trained again",
         "floor": floor,
         "details": {"neighbours": k, "complete_mixing": 1.0, "label_separation": separated},
     }
+    arrays = umap(features, derive(seed, "evaluation", "umap") % 2**32)
+    arrays |= {f"{name}_classes": part.classes for name, part in sets.items()}
+    return result, arrays | {"label_names": np.array(material.label_names)}
+
+
+def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
+    """The map twice: coloured by label and by origin. The arrays are the places (N×2) and classes
+    (N) of each set, and the names of the labels."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
+
+    label_names = arrays["label_names"].tolist()
+    halo = [withStroke(linewidth=3, foreground="white")]
+    many = colormaps["viridis"](np.linspace(0, 1, len(label_names)))
+    colours = FEW if len(label_names) <= len(FEW) else many
+    figure = Figure(figsize=(11, 5.6), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+    places = np.concatenate([arrays[name] for name in ORIGINS])
+    classes = np.concatenate([arrays[f"{name}_classes"] for name in ORIGINS])
+    for label, name in enumerate(label_names):
+        chosen = places[classes == label]
+        _dots(left, chosen, colours[label], name or "no label")
+        if len(label_names) > len(FEW):
+            # So many colours cannot all be told apart.
+            left.text(*np.median(chosen, axis=0), name, weight="bold", path_effects=halo)
+    for name, (colour, legend) in ORIGINS.items():
+        _dots(right, arrays[name], colour, f"{legend} (N = {len(arrays[name])})")
+    for axes, title in zip((left, right), _titles(result), strict=True):
+        axes.set_title(title, fontsize=10)
+        axes.set(xlabel="UMAP 1 (no unit)", ylabel="UMAP 2 (no unit)", xticks=[], yticks=[])
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=5, frameon=False, markerscale=2.5
+        )
+    save(figure, path)
+
+
+def _titles(result: Mapping) -> tuple[str, str]:
+    """The numbers of both maps, in words."""
+    separated, (low, high) = result["details"]["label_separation"], result["interval"]
+    return (
+        f"By label: {result['details']['neighbours']} nearest name the label of "
+        f"{separated['value']:.0%} of real images\n"
+        f"(most frequent label: {separated['majority']:.0%})",
+        f"By origin: mixing of synthetic and test {result['value']:.2f} [{low:.2f}, {high:.2f}]\n"
+        f"(train and test: {result['floor']['value']:.2f}; complete: 1, none: 0)",
+    )
+
+
+def _dots(axes: "Axes", places: np.ndarray, colour: object, legend: str) -> None:
+    axes.scatter(*places.T, s=9, color=colour, alpha=0.7, linewidths=0, label=legend)
 
 
 def mixing(

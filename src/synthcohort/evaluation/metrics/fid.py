@@ -1,17 +1,47 @@
 """Fréchet Inception distance (Heusel 2017) as torch-fidelity gives it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation.estimation import frechet
 from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.shared_figures import draw_by_label
+from synthcohort.measures import Measure
 
 EXTRACTOR = "inception"
+MEASURES = (
+    Measure(
+        "fid",
+        "FID",
+        30,
+        "fidelity",
+        "lower",
+        "Distance of the two sets in Inception-v3 features. It depends on the number of images: "
+        "compare it with its floor, not with other papers.",
+    ),
+)
+CAPTION = """\
+Fréchet Inception distance (Heusel 2017) of synthetic images from real test images, beside its
+floor: real train images from the same test images, as many of each. Below, the same by label, where
+a label has images enough.
+
+Lower is better, and the floor is what real images of other patients reach. The distance depends on
+the number of images, so it compares with the floor beside it, and neither with other labels nor
+with figures from elsewhere. Inception-v3 was trained on photographs: it may miss what matters in a
+medical image.
+"""
 
 
 def measure(
-    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
-) -> dict:
-    what = "Fréchet Inception distance (squared feature units)"
-    return frechet.measure(what=what, seed=seed, material=material, figure=figure)
+    settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
+) -> tuple[dict, dict[str, np.ndarray]]:
+    return frechet.measure(seed, material)
+
+
+def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
+    """The distance above its floor, of all images and by label."""
+    draw_by_label(path, result, arrays, "Fréchet Inception distance (squared feature units)")

@@ -4,18 +4,47 @@ Inception-v3 knows photographs; this network knows what matters in these images.
 compared within one cohort and split only.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation.estimation import frechet
 from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.shared_figures import draw_by_label
+from synthcohort.measures import Measure
 
 EXTRACTOR = "classifier"
+MEASURES = (
+    Measure(
+        "frechet_classifier",
+        "Fréchet distance, own classifier",
+        100,
+        "fidelity",
+        "lower",
+        "Distance in the features of a classifier trained on this cohort: what tells its labels "
+        "apart, and little else.",
+    ),
+)
+CAPTION = """\
+Fréchet distance in the features of a small classifier that was trained on the labels of this
+cohort's train split, beside its floor: real train images from real test images; below, the same by
+label, where a label has images enough.
+
+Lower is better. These features respond to what tells the labels apart in these images, and to
+little else. The figures can be compared within this cohort and split only.
+"""
 
 
 def measure(
-    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
-) -> dict:
+    settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
+) -> tuple[dict, dict[str, np.ndarray]]:
+    return frechet.measure(seed, material)
+
+
+def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
+    """The distance above its floor, of all images and by label."""
     what = "Fréchet distance, classifier trained on this cohort's train split"
-    return frechet.measure(what=what, seed=seed, material=material, figure=figure)
+    draw_by_label(path, result, arrays, what)

@@ -14,35 +14,51 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
+from synthcohort.drawing import BLACK, save
 from synthcohort.evaluation.estimation import frechet
 from synthcohort.evaluation.estimation.by_label import by_label
 from synthcohort.evaluation.estimation.floors import METHOD
 from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.extractors.statistics import NAMES, RESOLUTION
-from synthcohort.evaluation.figures_fidelity import draw_differences
 from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.shared_figures import add_legend_above, draw_rows_on
+from synthcohort.measures import Measure
 from synthcohort.seeds import derive
 
 EXTRACTOR = "statistics"
+MEASURES = (
+    Measure(
+        "frechet_statistics",
+        "Fréchet distance, simple statistics",
+        120,
+        "fidelity",
+        "lower",
+        "Distance in simple statistics of the images (grey values, gradients, power spectrum), "
+        "which need no trained network.",
+    ),
+)
+CAPTION = """\
+Fréchet distance in simple statistics of the images (intensity, gradient, power spectrum, texture;
+no network), each in standard deviations over the real train images, beside its floor. Below: the
+statistics whose mean differs most between synthetic and real test images, beside the same
+difference of real train images.
+
+The differences say what is wrong in plain terms: gradients and high frequencies below 0 are blur,
+above 0 noise; intensities are brightness and contrast. Statistics of the whole image say nothing of
+where things are. The distance can be compared within this cohort and split only.
+"""
 SHOWN = 12
 
 
 def measure(
-    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
-) -> dict:
+    settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
+) -> tuple[dict, dict[str, np.ndarray]]:
     """ "details" has every statistic's mean of the synthetic images less that of real test, in
     standard deviations of train, the largest first, with the same of train as its floor."""
     material = replace(material, features=standardised(material.features))
     result = frechet.compare(seed, material)
     labels = by_label(material, lambda part: frechet.compare(seed, part))
     apart = differences(material, derive(seed, "evaluation", "frechet_statistics"))
-    draw_differences(
-        figure,
-        result,
-        f"Fréchet distance, standardised statistics\nN = {len(material.sets['test'].images)} each",
-        {entry["statistic"]: entry for entry in apart[:SHOWN]},
-        "Difference of the means, in standard deviations of train\n95 % interval",
-    )
     above = result.pop("above_floor")
     details = {
         "above_floor": above,
@@ -51,7 +67,23 @@ def measure(
         "differences_interval_method": "bootstrap over patients (real) and images (synthetic), "
         "percentiles",
     }
-    return result | {"interval_method": METHOD, "details": details | labels}
+    return result | {"interval_method": METHOD, "details": details | labels}, {}
+
+
+def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
+    """The distance above its floor, and below it the largest differences, a row each."""
+    from matplotlib.figure import Figure
+
+    shown = result["details"]["differences"][:SHOWN]
+    figure = Figure(figsize=(8, 3.2 + 0.4 * len(shown)), layout="constrained")
+    above, below = figure.subplots(2, 1, height_ratios=[1.6, len(shown) + 1])
+    what = f"Fréchet distance, standardised statistics\nN = {result['n']['test']} each"
+    draw_rows_on(above, {"all": result}, what)
+    unit = "Difference of the means, in standard deviations of train\n95 % interval"
+    draw_rows_on(below, {entry["statistic"]: entry for entry in shown}, unit)
+    below.axvline(0, color=BLACK, linewidth=0.8)
+    add_legend_above(figure, above)
+    save(figure, path)
 
 
 def standardised(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

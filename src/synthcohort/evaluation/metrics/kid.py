@@ -1,5 +1,6 @@
 """Kernel Inception distance (Bińkowski 2018) by torch-fidelity."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -9,16 +10,37 @@ from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation.estimation.floors import Statistic, against_floor
 from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.shared_figures import draw_against_floor
+from synthcohort.measures import Measure
 from synthcohort.seeds import derive
 
 EXTRACTOR = "inception"
+MEASURES = (
+    Measure(
+        "kid",
+        "KID",
+        50,
+        "fidelity",
+        "lower",
+        "Distance in the same features without a bias from the number of images; 0 is no "
+        "difference, small negative values are chance.",
+    ),
+)
+CAPTION = """\
+Kernel Inception distance (Bińkowski 2018) of synthetic images from real test images, beside its
+floor: real train images from the same test images.
+
+Lower is better; around 0 the two sets cannot be told apart by these features, and small negative
+values occur by chance. Unlike the Fréchet distance it has no bias from the number of images. The
+features are those of Inception-v3, trained on photographs.
+"""
 SUBSETS = 100
 LARGEST_SUBSET = 1000
 
 
 def measure(
-    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
-) -> dict:
+    settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
+) -> tuple[dict, dict[str, np.ndarray]]:
     """The mean over subsets of at most half of the images; "details" has their deviation."""
     import torch
     from torch_fidelity.metric_kid import (
@@ -62,10 +84,8 @@ def measure(
     result = against_floor(
         lambda name: over_subsets(name)[KEY_METRIC_KID_MEAN],
         statistic,
-        what="Kernel Inception distance",
         seed=seed,
         material=material,
-        figure=figure,
     )
     result["details"] |= {
         "subsets": SUBSETS,
@@ -73,7 +93,12 @@ def measure(
         "deviation_over_subsets": over_subsets("synthetic")[KEY_METRIC_KID_STD],
         "floor_deviation_over_subsets": over_subsets("train")[KEY_METRIC_KID_STD],
     }
-    return result
+    return result, {}
+
+
+def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
+    """The distance above its floor."""
+    draw_against_floor(path, result, "Kernel Inception distance", result["n"]["test"])
 
 
 def _mean(kernel: np.ndarray, chosen: np.ndarray) -> float:

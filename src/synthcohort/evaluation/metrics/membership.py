@@ -8,21 +8,42 @@ train image is told. It is a test of the model, for attackers who have it; with 
 alone one can do less, but what the model does not hold they cannot show.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
+from synthcohort.drawing import BLACK, BLUE, GREEN, ORANGE, save
 from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
-from synthcohort.evaluation.figures_privacy import draw_losses
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics.real_or_synthetic import area
 from synthcohort.files import read_json
+from synthcohort.measures import Measure
 from synthcohort.seeds import derive, torch_generator
 
 EXTRACTOR = None
 MODELS = ("autoencoder", "diffusion", "latents")
+MEASURES = (
+    Measure(
+        "membership",
+        "Membership inference, AUC",
+        320,
+        "privacy",
+        "lower",
+        "How well the denoiser's loss tells its train patients from patients it has not seen; AUC"
+        " 0.5 is guessing, 1 gives every train patient away.",
+    ),
+)
+CAPTION = """\
+Can it be told from the denoiser's loss that an image was trained on? Left: the loss of real train
+and of real test images, at the same timesteps with the same noise. Right: the ROC curve of "lower
+loss, so trained on". An area of 0.5 is chance, no leak; 1 means that every train image is told.
+
+This is the plainest attack of somebody who holds the model. That it fails does not show that a
+stronger one would.
+"""
 # Shares of T. Near t = 0 and near T all images are alike to the network; Carlini finds t of some
 # 100 of 1000 the most telling.
 TIMES = (0.05, 0.1, 0.2, 0.3)
@@ -32,8 +53,8 @@ HALVINGS = 200
 
 
 def measure(
-    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
-) -> dict:
+    settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
+) -> tuple[dict, dict[str, np.ndarray]]:
     """The floor is 0.5 by construction; its interval, the AUC between random halves of the test
     patients, which nobody was trained on (half as many images, so it is wider than by N)."""
     sets = {name: material.sets[name] for name in ("train", "test")}
@@ -49,8 +70,7 @@ def measure(
         "value": 0.5,
         "interval": _halves(loss[member == 0], sets["test"].patients, derive(seed, "halves")),
     }
-    draw_losses(figure, loss[member == 1], loss[member == 0], value, interval, floor["interval"])
-    return {
+    result = {
         "extractor": "this system's denoiser",
         "layer": f"loss at {len(TIMES)} timesteps with {NOISES} noises each",
         "value": value,
@@ -65,6 +85,38 @@ def measure(
             },
         },
     }
+    return result, {"train": loss[member == 1], "test": loss[member == 0]}
+
+
+def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
+    """Histograms of the denoiser's loss on train and test images, and the ROC curve."""
+    from matplotlib.figure import Figure
+
+    train, test = arrays["train"], arrays["test"]
+    interval, floor = result["interval"], result["floor"]["interval"]
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    bins = np.histogram_bin_edges(np.concatenate([train, test]), 30)
+    for values, name, colour in ((train, "train", GREEN), (test, "test", BLUE)):
+        weights = np.full(len(values), 100 / len(values))
+        legend = f"real {name} images (N = {len(values)})"
+        left.hist(values, bins, weights=weights, color=colour, alpha=0.3, label=legend)
+        left.hist(values, bins, weights=weights, color=colour, histtype="step", linewidth=1.5)
+    left.set(xlabel="Denoiser's loss (1 = mean of all images)", ylabel="Share of images (%)")
+    left.legend(fontsize=8)
+    cuts = np.concatenate([[-np.inf], np.sort(np.concatenate([train, test]))])
+    curve = [[(values <= cut).mean() for cut in cuts] for values in (test, train)]
+    legend = f"AUC {result['value']:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
+    right.plot(*curve, color=ORANGE, label=legend)
+    chance = f"chance; halves of test: AUC {floor[0]:.2f} to {floor[1]:.2f}"
+    right.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1, label=chance)
+    right.set(
+        xlabel="Test images taken for train images (share)",
+        ylabel="Train images found (share)",
+        aspect="equal",
+    )
+    right.legend(loc="lower right", fontsize=8)
+    save(figure, path)
 
 
 def losses(material: Material, rows: np.ndarray, seed: int, hardware: Hardware) -> np.ndarray:

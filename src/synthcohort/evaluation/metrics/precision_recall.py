@@ -1,22 +1,55 @@
 """Improved precision and recall (Kynkäänniemi 2019) by torch-fidelity, in Inception features."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+
+import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation.estimation import manifold
 from synthcohort.evaluation.estimation.floors import Statistic, compared, paired
-from synthcohort.evaluation.figures_fidelity import draw_rows
 from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.shared_figures import draw_pair
+from synthcohort.measures import Measure
 
 EXTRACTOR = "inception"
+MEASURES = (
+    Measure(
+        "precision_recall",
+        "Precision",
+        60,
+        "fidelity",
+        "higher",
+        "Precision: the share of synthetic images that lie among the real ones in feature space.",
+    ),
+    Measure(
+        "precision_recall.recall",
+        "Recall",
+        70,
+        "diversity",
+        "higher",
+        "The share of real images that lie among the synthetic ones in feature space; low values "
+        "mean that kinds of images are missing.",
+    ),
+)
+CAPTION = """\
+Improved precision and recall (Kynkäänniemi 2019) in Inception-v3 features: the share of synthetic
+images that lie where real test images lie, and the share of real test images that lie where
+synthetic images lie. Below each, the floor: the same of real train images.
+
+Low precision means images unlike any real one; low recall means that kinds of real images are
+missing. Both are as good as can be told when they reach the floor, which is below 1 for small
+numbers of images. A single unusual real image makes a large ball that much falls into: see *density
+and coverage*. The features are those of a network trained on photographs.
+"""
 K = 3
 
 
 def measure(
-    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
-) -> dict:
+    settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
+) -> tuple[dict, dict[str, np.ndarray]]:
     """The value is precision; "details" has recall.
 
     The values are torch-fidelity's, the intervals are of `manifold`, which gives the same.
@@ -47,9 +80,11 @@ def measure(
     limits = {"seed": seed, "material": material, "least": 0.0, "most": 1.0}
     result = compared(lambda name: both(name)["precision"], precision, **limits)
     recalled = compared(lambda name: both(name)["recall"], recall, **limits)
-    draw_rows(
-        figure,
-        {"precision": result, "recall": recalled},
-        f"Share of images, {K} neighbours\nN = {len(features['test'])} each, 95 % interval",
-    )
-    return paired(result, "recall", recalled, neighbours=K)
+    return paired(result, "recall", recalled, neighbours=K), {}
+
+
+def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
+    """Both shares above their floors."""
+    n = result["n"]["test"]
+    what = f"Share of images, {K} neighbours\nN = {n} each, 95 % interval"
+    draw_pair(path, result, "precision", "recall", what)

@@ -13,26 +13,55 @@ measured is recognition by features made for it, such as a face or a fingerprint
 """
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from synthcohort.audit.neighbours import nearest
 from synthcohort.cohort import blocks
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation.estimation.manifold import squared_distances
+from synthcohort.evaluation.estimation.neighbours import nearest
 from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
-from synthcohort.evaluation.figures import draw_against_floor
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
+from synthcohort.evaluation.shared_figures import draw_against_floor
 from synthcohort.latents.space import Space
+from synthcohort.measures import Measure
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
 
 EXTRACTOR = None
 JOB = "images"
 MODELS = ("autoencoder", "latents")
+MEASURES = (
+    Measure(
+        "reidentification",
+        "Links to a train patient",
+        330,
+        "privacy",
+        "lower",
+        "The share of synthetic images that a matcher would take for a patient before that "
+        "patient's own second scan.",
+    ),
+    Measure(
+        "reidentification.rank_one",
+        "Real second scan finds its patient",
+        340,
+        "privacy",
+        "",
+        "How well patients can be told at all here: how often a real scan finds the other scan of"
+        " its patient. Where it is low, the line above says little.",
+    ),
+)
+CAPTION = """\
+Share of synthetic images that lie nearer to a train patient's image than the patient's own scan of
+another session does, against the floor: the same share of real test images, which are of other
+people. Above the floor, synthetic images could be taken for scans of train patients. It applies
+where patients have several sessions, and says little where real patients cannot be told apart this
+way (rank one in the result's details).
+"""
 NOTE = (
     "Re-identification does not apply: no train patient has images of several sessions (the "
     "manifest's column session), so there is no second scan to compare with."
@@ -40,8 +69,8 @@ NOTE = (
 
 
 def measure(
-    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
-) -> dict:
+    settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
+) -> tuple[dict, dict[str, np.ndarray]]:
     """All images take part, not only the sets; without patients with several sessions the value is
     None, with a note."""
     cohort = material.cohort
@@ -50,11 +79,11 @@ def measure(
     several = np.array([len(set(session[(patient == p) & (session != "")])) > 1 for p in patient])
     about = {"extractor": "this system's autoencoder", "layer": "mean latents"}
     if not several.any():
-        return about | not_applicable(figure, NOTE)
+        return about | not_applicable(NOTE), {}
 
     samples = shards.describe(material.samples)
     latents = np.load(material.models["latents"] / "mean.npy", mmap_mode="r", allow_pickle=False)
-    with tempfile.TemporaryDirectory(dir=figure.parent, prefix=".reidentification-") as work:
+    with tempfile.TemporaryDirectory(dir=material.work, prefix=".reidentification-") as work:
         space = Space(
             material.models["autoencoder"], latents, train, samples.dtype, Path(work), hardware
         )
@@ -77,10 +106,8 @@ def measure(
             ("rank one", first[several], patient[several]),
         )
     )
-    what = "Share of images that link to a train patient"
-    draw_against_floor(figure, result, floor, what, len(linked["synthetic"]))
     people = len(set(patient[several]))
-    return (
+    result = (
         about
         | result
         | {
@@ -90,6 +117,13 @@ def measure(
             "details": {"rank_one": rank, "patients_with_several_sessions": people},
         }
     )
+    return result, {}
+
+
+def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
+    """The share above its floor."""
+    what = "Share of images that link to a train patient"
+    draw_against_floor(path, result, what, result["n"]["synthetic"])
 
 
 def _sessions(material: Material) -> np.ndarray:

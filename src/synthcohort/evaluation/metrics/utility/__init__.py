@@ -12,7 +12,6 @@ while the others are to be high.
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -20,15 +19,65 @@ from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.estimation.scores import Score, recall
-from synthcohort.evaluation.figures_utility import draw_utility
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.evaluation.metrics.utility.tasks import scores, tasks
 from synthcohort.evaluation.metrics.utility.training import Bench
+from synthcohort.evaluation.metrics.utility.utility_figure import draw
+from synthcohort.measures import Measure
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
 
+__all__ = ["CAPTION", "EXTRACTOR", "MEASURES", "draw", "measure"]
+
 EXTRACTOR = None
+MEASURES = (
+    Measure(
+        "utility",
+        "Utility, trained on synthetic",
+        190,
+        "utility",
+        "higher",
+        "A classifier trained on synthetic images only, tested on real test patients; the floor "
+        "is the same classifier trained on real images for as many steps.",
+    ),
+    Measure(
+        "utility.both",
+        "Utility, trained on real and synthetic",
+        200,
+        "utility",
+        "higher",
+        "The same, trained on real and synthetic images together.",
+    ),
+    Measure(
+        "utility.few_and_synthetic",
+        "Utility, few real patients and synthetic (floor: the few)",
+        210,
+        "utility",
+        "higher",
+        "What a user with few patients gains: trained on those and the synthetic images; the "
+        "floor is those few alone.",
+    ),
+    Measure(
+        "utility.number",
+        "Utility, trained on synthetic",
+        220,
+        "utility",
+        "lower",
+        "The same for a number that the images were asked for: its error.",
+    ),
+)
+CAPTION = """\
+What the synthetic images are worth as training material. The same small network is trained on real
+train images, on synthetic ones, on both, and on a quarter of the real train patients without and
+with synthetic images; all trainings see equally many images, and all are tested on the real test
+patients. Bars are means over three trainings with 95 % intervals over test patients.
+
+Synthetic images that reach the bar of the real ones can replace them for this task. Whether it pays
+to add them shows where "few real and synthetic" stands against "few real patients". Right: how it
+depends on the number of synthetic images; what of the curve is missing would need more of them
+(sampling.images).
+"""
 SEEDS = 3
 FEW = 4
 """One real train patient in so many is among the few."""
@@ -43,8 +92,8 @@ Rows = Callable[[int], np.ndarray]
 
 
 def measure(
-    settings: Evaluation, *, seed: int, material: Material, figure: Path, hardware: Hardware
-) -> dict:
+    settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
+) -> tuple[dict, dict[str, np.ndarray]]:
     """ "details" has every training by name ("real", "both", "few", "few_and_synthetic"), what
     synthetic images add to real ones ("augmentation", "few_augmentation"), the "curve" over their
     number, and "number" where the cohort has a number beside its label."""
@@ -52,12 +101,11 @@ def measure(
     asked = tasks(material.cohort, sampled)
     if not asked:
         return not_applicable(
-            figure,
             "Utility does not apply: the images have neither two labels nor an attribute that "
             "varies in train and test, so there is nothing to train a network for.",
-        )
+        ), {}
     seed, found = derive(seed, "evaluation", "utility"), []
-    with shards.mapped(material.samples, figure.parent) as synthetic:
+    with shards.mapped(material.samples, material.work) as synthetic:
         for task in asked:
             bench = Bench(
                 task,
@@ -76,8 +124,7 @@ def measure(
             "floor_number": number["floor"],
             "number_both": number["details"]["both"],
         }
-    draw_utility(figure, result)
-    return result
+    return result, {}
 
 
 def _measured(bench: Bench, whole: bool) -> dict:

@@ -14,7 +14,7 @@ PANELS = {
 }
 
 
-def draw_guidance(path: Path, result: Mapping) -> None:
+def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
     """Fidelity, diversity and label accuracy over the scale, with floors and the chosen scale."""
     from matplotlib.figure import Figure
 

@@ -1,53 +1,12 @@
-"""Nearest neighbours in blocks, and what share of a set lies as near as copies would."""
+"""What share of a set lies as near to train as copies would."""
 
 import numpy as np
 
-from synthcohort.device import Hardware
-from synthcohort.progress import progress
-
-BLOCK = 4096
-
-
-def nearest(
-    queries: np.ndarray,
-    references: np.ndarray,
-    hardware: Hardware,
-    among: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest of `references` (M×D) to each of `queries` (N×D), both float32.
-
-    `among` are the row numbers of the references that take part; by default all. Returns N float64
-    root-mean-square differences over the D elements, and N int64 row numbers in `references`.
-    Both arrays may be memory-mapped: only blocks of them are ever in memory.
-    """
-    import torch
-
-    device = hardware.open()
-    among = np.arange(len(references)) if among is None else among
-    best = np.full(len(queries), np.inf, dtype=np.float32)
-    place = np.zeros(len(queries), dtype=np.int64)
-    blocks = -(-len(queries) // BLOCK) * -(-len(among) // BLOCK)
-    with progress("Nearest neighbours", blocks, unit="block") as bar:
-        for i in range(0, len(queries), BLOCK):
-            rows = slice(i, i + BLOCK)
-            query = torch.from_numpy(np.array(queries[rows])).to(device)
-            for j in range(0, len(among), BLOCK):
-                numbers = among[j : j + BLOCK]
-                reference = torch.from_numpy(np.asarray(references[numbers])).to(device)
-                # |q − r|² without |q|², which is the same for all references.
-                score = reference.square().sum(1) - 2 * query @ reference.T
-                value, column = (found.cpu().numpy() for found in score.min(1))
-                nearer = value < best[rows]
-                best[rows] = np.where(nearer, value, best[rows])
-                place[rows] = np.where(nearer, numbers[column], place[rows])
-                bar.update()
-    # Rounding in the expanded square hides small distances, the ones that matter: take them anew.
-    distance = np.empty(len(queries))
-    for i in range(0, len(queries), BLOCK):
-        rows = slice(i, i + BLOCK)
-        difference = queries[rows].astype(np.float64) - references[place[rows]]
-        distance[rows] = np.sqrt(np.mean(difference**2, axis=1))
-    return distance, place
+from synthcohort.evaluation.estimation.resampling import (
+    DRAWS,
+    percentile_interval,
+    share,
+)
 
 
 def memorised(synthetic: np.ndarray, test: np.ndarray, quantile: float) -> tuple[np.ndarray, float]:
@@ -69,8 +28,6 @@ def share_interval(
     The bootstrap draws the test patients anew, and with them the limit; the Wilson interval of the
     synthetic images with the limit as found is the least that it may be.
     """
-    from synthcohort.evaluation.estimation.resampling import DRAWS, percentile_interval
-
     names, number = np.unique(patients, return_inverse=True)
     random = np.random.default_rng(seed)
     order = np.argsort(test, kind="stable")
@@ -111,11 +68,3 @@ def draw_patients(rows: np.ndarray, patients: np.ndarray, size: int, seed: int) 
     names, number = np.unique(patients, return_inverse=True)
     turn = np.random.default_rng(seed).permutation(len(names))[number]
     return np.sort(rows[np.argsort(turn, kind="stable")[:size]])
-
-
-def share(found: np.ndarray) -> dict:
-    """The share of True with its Wilson 95 % interval."""
-    from synthcohort.evaluation.estimation.resampling import binomial_interval
-
-    interval = binomial_interval(int(found.sum()), len(found), "wilson")
-    return {"value": float(found.mean()), "interval": interval}

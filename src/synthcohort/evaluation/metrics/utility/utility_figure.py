@@ -1,8 +1,7 @@
-"""The figures of utility and conditioning."""
+"""The figure of utility: how good a network is, by what it was trained on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +11,6 @@ from synthcohort.drawing import BLACK, BLUE, FEW, GREEN, ORANGE, save
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# A finer matrix has no room for numbers in its cells.
-MOST_WRITTEN = 12
 BARS = {
     "real": ("real", GREEN),
     "synthetic": ("synthetic", ORANGE),
@@ -23,16 +20,7 @@ BARS = {
 }
 
 
-def draw_note(path: Path, note: str) -> None:
-    """A figure in words, of a metric that does not apply."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 1.6))
-    figure.text(0.5, 0.5, fill(note, 75), ha="center", va="center", fontsize=10)
-    save(figure, path)
-
-
-def draw_utility(path: Path, result: Mapping) -> None:
+def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
     """Bars by what a network was trained on, and the curve over the number of synthetic images."""
     from matplotlib.figure import Figure
 
@@ -83,37 +71,6 @@ def draw_utility(path: Path, result: Mapping) -> None:
         "95 % intervals over patients",
         fontsize=10,
     )
-    save(figure, path)
-
-
-def draw_confusion(path: Path, counts: Mapping[str, np.ndarray], names: Sequence[str]) -> None:
-    """Labels × labels counts of "synthetic" (asked and judged) and of "test" (own and judged), each
-    row as shares."""
-    from matplotlib.figure import Figure
-
-    side = max(3.2, 0.45 * min(len(names), MOST_WRITTEN))
-    figure = Figure(figsize=(2 * side + 2.4, side + 1), layout="constrained")
-    titles = {
-        "synthetic": ("Synthetic images", "Label asked for"),
-        "test": ("Floor: real test images", "Label"),
-    }
-    for axes, (name, (title, rows)) in zip(figure.subplots(1, 2), titles.items(), strict=True):
-        total = counts[name].sum(1, keepdims=True)
-        share = counts[name] / np.maximum(total, 1)
-        shown = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-        if len(names) <= MOST_WRITTEN:
-            words = [name or "no label" for name in names]
-            axes.set_xticks(range(len(names)), words, rotation=45, ha="right")
-            axes.set_yticks(range(len(names)), words)
-            for (row, column), value in np.ndenumerate(share):
-                colour = "white" if value > 0.6 else BLACK
-                if total[row]:
-                    axes.text(
-                        column, row, f"{value:.0%}", ha="center", va="center", color=colour, size=8
-                    )
-        axes.set_title(f"{title} (N = {total.sum()})", fontsize=10)
-        axes.set(xlabel="Judged by the classifier as", ylabel=rows)
-    figure.colorbar(shown, ax=figure.axes, label="Share of the row", shrink=0.8)
     save(figure, path)
 
 

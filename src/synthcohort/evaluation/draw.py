@@ -1,0 +1,47 @@
+"""The stage that draws the figures of the evaluation, from what the measurements have left."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from synthcohort.errors import UserError
+from synthcohort.evaluation import guidance, metrics
+from synthcohort.evaluation.records import read_record
+from synthcohort.evaluation.shared_figures import draw_note
+from synthcohort.files import atomic_directory
+from synthcohort.tracking.journal import Journal
+
+
+def draw_evaluation(*, results: Sequence[Path], out: Path, journal: Journal) -> None:
+    """Write the folder `out` with <metric>.png for each of `results` (<metric>.json, with
+    <metric>.npz beside it).
+
+    Raises:
+        UserError: nothing draws such a result, or its npz is absent.
+    """
+    drawn, modules = [], drawing()
+    with atomic_directory(out) as folder:
+        for path in results:
+            result, arrays = read_record(path)
+            name = result["metric"]
+            if name not in modules:
+                known = ", ".join(modules)
+                raise UserError(f"{path}: nothing draws a result of {name!r}; there are {known}")
+            figure = folder / f"{name}.png"
+            if result["value"] is None and "note" in result:
+                draw_note(figure, result["note"])
+            else:
+                modules[name].draw(figure, result, arrays)
+            drawn.append(out / figure.name)
+    for figure in drawn:
+        journal.figure(figure)
+
+
+def drawing() -> dict[str, ModuleType]:
+    """The modules that say how a result is drawn, and the `CAPTION` of its figure."""
+    return {name: metrics.module(name) for name in metrics.names()} | {"guidance": guidance}
+
+
+def captions() -> dict[str, str]:
+    """What stands below each figure of the evaluation, as reStructuredText."""
+    return {name: module.CAPTION for name, module in drawing().items()}
