@@ -14,14 +14,13 @@ from PIL import Image
 
 from synthcohort import config
 from synthcohort.audit import audit
-from synthcohort.audit import memorised as core
 from synthcohort.audit.figures import draw_audit
 from synthcohort.audit.gate import require_passed
 from synthcohort.audit.search import search
 from synthcohort.cohort import MANIFEST_COLUMNS
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
-from synthcohort.evaluation.estimation import neighbours, resampling
+from synthcohort.statistics import neighbours
 from synthcohort.tracking.journal import Journal
 
 N, PATIENTS, SIDE = 240, 120, 16
@@ -266,36 +265,6 @@ def test_nearest_over_many_blocks(monkeypatch):
     every = np.sqrt(((q[:, None] - r[None, among]) ** 2).mean(2))
     np.testing.assert_array_equal(place, among[every.argmin(1)])
     np.testing.assert_allclose(distance, every.min(1), rtol=1e-5)
-
-
-def test_held_out_floor_is_about_the_quantile():
-    rng = np.random.default_rng(0)
-    distance = rng.normal(10, 1, 4000)
-    found = core.held_out(distance, np.arange(4000) // 4, 0.05, seed=1)
-    assert 0.035 < found.mean() < 0.065
-
-
-def test_exact_copies_count_where_the_limit_is_zero():
-    found, limit = core.memorised(np.array([0.0, 1.0]), np.array([0.0] * 5 + [2.0] * 5), 0.1)
-    assert limit == 0
-    assert found.tolist() == [True, False]
-
-
-def test_patients_are_drawn_whole():
-    patients = np.arange(40) // 4
-    drawn = core.draw_patients(np.arange(40), patients, 12, seed=5)
-    assert len(drawn) == 12
-    assert len(set(patients[drawn])) == 3
-
-
-def test_share_and_its_interval():
-    # Wilson's formula by hand for 5 of 100.
-    z, p, n = 1.959964, 0.05, 100
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    result = resampling.share(np.arange(100) < 5)
-    assert result["value"] == 0.05
-    np.testing.assert_allclose(result["interval"], [middle - half, middle + half], rtol=1e-5)
 
 
 def test_no_work_files_are_left(study):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from synthcohort.evaluation import metrics
-from synthcohort.evaluation.estimation.neighbours import nearest_others
 from synthcohort.evaluation.metrics.embedding import mixing
 from synthcohort.evaluation.metrics.real_or_synthetic import area
+from synthcohort.statistics.neighbours import nearest_others
 
 
 def test_the_area_by_pairs_is_scikit_learns_within_a_fold():

@@ -32,12 +32,12 @@ rule draw_audit:
         pairs=report(
             f"{RESULTS}/figures/nearest-pairs.png",
             category="6 Audit",
-            caption="../report/nearest-pairs.rst",
+            caption="../captions/nearest-pairs.rst",
         ),
         distances=report(
             f"{RESULTS}/figures/distances.png",
             category="6 Audit",
-            caption="../report/distances.rst",
+            caption="../captions/distances.rst",
         ),
     log:
         f"{LOGS}/draw-audit.log",

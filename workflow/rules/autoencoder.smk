@@ -58,12 +58,12 @@ rule draw_autoencoder:
         curve=report(
             f"{RESULTS}/figures/autoencoder-training.png",
             category="2 Autoencoder",
-            caption="../report/autoencoder-training.rst",
+            caption="../captions/autoencoder-training.rst",
         ),
         reconstructions=report(
             f"{RESULTS}/figures/reconstructions.png",
             category="2 Autoencoder",
-            caption="../report/reconstructions.rst",
+            caption="../captions/reconstructions.rst",
         ),
     log:
         f"{LOGS}/draw-autoencoder.log",

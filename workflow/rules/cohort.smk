@@ -64,7 +64,7 @@ rule draw_cohort:
         report(
             f"{RESULTS}/figures/cohort.png",
             category="1 Data",
-            caption="../report/cohort.rst",
+            caption="../captions/cohort.rst",
         ),
     log:
         f"{LOGS}/draw-cohort.log",

@@ -26,7 +26,7 @@ LOGS = f"logs/{SYSTEM.name}"
 SHARDS = plan.shards(SYSTEM.sampling)
 FETCHES = sources.fetches(SYSTEM.source)
 
-CAPTIONS = Path(workflow.current_basedir).parent / "report"
+CAPTIONS = Path(workflow.current_basedir).parent / "captions"
 
 METRICS = metrics.names(SYSTEM.evaluation)
 DRAWN = [*METRICS, "guidance"]

@@ -45,27 +45,27 @@ rule draw_diffusion:
         curve=report(
             f"{RESULTS}/figures/diffusion-training.png",
             category="3 Diffusion",
-            caption="../report/diffusion-training.rst",
+            caption="../captions/diffusion-training.rst",
         ),
         noising=report(
             f"{RESULTS}/figures/noising.png",
             category="3 Diffusion",
-            caption="../report/noising.rst",
+            caption="../captions/noising.rst",
         ),
         denoising=report(
             f"{RESULTS}/figures/denoising.png",
             category="3 Diffusion",
-            caption="../report/denoising.rst",
+            caption="../captions/denoising.rst",
         ),
         animation=report(
             f"{RESULTS}/figures/denoising.gif",
             category="3 Diffusion",
-            caption="../report/denoising.rst",
+            caption="../captions/denoising.rst",
         ),
         snapshots=report(
             f"{RESULTS}/figures/snapshots.png",
             category="3 Diffusion",
-            caption="../report/snapshots.rst",
+            caption="../captions/snapshots.rst",
         ),
     log:
         f"{LOGS}/draw-diffusion.log",

@@ -138,7 +138,7 @@ rule draw_evaluation:
             directory(f"{RESULTS}/figures/evaluation"),
             patterns=["{metric}.png"],
             category="5 Evaluation",
-            caption="../report/metric.rst",
+            caption="../captions/metric.rst",
         ),
     log:
         f"{LOGS}/draw-evaluation.log",
@@ -160,7 +160,7 @@ rule observer:
         page=report(
             f"{RESULTS}/observer/index.html",
             category="5 Evaluation",
-            caption="../report/observer.rst",
+            caption="../captions/observer.rst",
         ),
         key=f"{RESULTS}/observer/key.json",
     log:

@@ -8,7 +8,7 @@ rule summary:
         report(
             f"{RESULTS}/summary.txt",
             category="7 Summary",
-            caption="../report/summary.rst",
+            caption="../captions/summary.rst",
         ),
     log:
         f"{LOGS}/summary.log",
@@ -37,7 +37,7 @@ rule report_page:
         report(
             f"{RESULTS}/report.html",
             category="7 Summary",
-            caption="../report/report.rst",
+            caption="../captions/report.rst",
         ),
     log:
         f"{LOGS}/report_page.log",

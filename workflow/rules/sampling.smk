@@ -49,12 +49,12 @@ rule show_samples:
         samples=report(
             f"{RESULTS}/figures/samples.png",
             category="4 Samples",
-            caption="../report/samples.rst",
+            caption="../captions/samples.rst",
         ),
         comparison=report(
             f"{RESULTS}/figures/real-and-synthetic.png",
             category="4 Samples",
-            caption="../report/real-and-synthetic.rst",
+            caption="../captions/real-and-synthetic.rst",
         ),
     log:
         f"{LOGS}/show_samples.log",

@@ -2,11 +2,7 @@
 
 import numpy as np
 
-from synthcohort.evaluation.estimation.resampling import (
-    DRAWS,
-    percentile_interval,
-    share,
-)
+from synthcohort.statistics.resampling import DRAWS, percentile_interval, share
 
 
 def memorised(synthetic: np.ndarray, test: np.ndarray, quantile: float) -> tuple[np.ndarray, float]:

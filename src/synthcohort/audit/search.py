@@ -12,12 +12,12 @@ from synthcohort.audit.memorised import draw_patients, held_out, memorised, shar
 from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
-from synthcohort.evaluation.estimation.neighbours import nearest
-from synthcohort.evaluation.estimation.resampling import share
 from synthcohort.files import atomic_file, sha256, write_json
 from synthcohort.measures import Measure
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
+from synthcohort.statistics.neighbours import nearest
+from synthcohort.statistics.resampling import share
 from synthcohort.tracking.journal import Journal
 
 MEASURES = (

@@ -8,17 +8,13 @@ import torch
 
 from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.device import Hardware
-from synthcohort.evaluation.estimation.resampling import (
-    CONFIDENCE,
-    bootstrap_weights,
-    percentile_interval,
-)
 from synthcohort.files import atomic_directory, atomic_file, write_json
 from synthcohort.measures import Measure
 from synthcohort.models import load_autoencoder
 from synthcohort.models.pixels import from_model, to_model
 from synthcohort.progress import progress
 from synthcohort.seeds import derive
+from synthcohort.statistics.resampling import CONFIDENCE, bootstrap_weights, percentile_interval
 from synthcohort.tracking.journal import Journal
 
 MEASURES = (

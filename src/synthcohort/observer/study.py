@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.drawing import BLACK, BLUE, ORANGE, save
-from synthcohort.evaluation.estimation.resampling import (
-    CONFIDENCE,
-    bootstrap_weights,
-    percentile_interval,
-    share,
-)
 from synthcohort.files import write_json
 from synthcohort.measures import Measure
 from synthcohort.observer import SYNTHETIC
 from synthcohort.observer.answers import Reading, open_answers, open_key
 from synthcohort.seeds import derive
+from synthcohort.statistics.resampling import (
+    CONFIDENCE,
+    bootstrap_weights,
+    percentile_interval,
+    share,
+)
 from synthcohort.tracking.journal import Journal
 
 MEASURES = (

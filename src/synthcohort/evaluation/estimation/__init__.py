@@ -1,1 +1,1 @@
-"""Distances between sets of features, their floors, and the intervals of both."""
+"""What metrics share: floors, the comparison within a label, the Fréchet distance."""

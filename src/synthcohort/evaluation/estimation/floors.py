@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from synthcohort.evaluation.estimation.resampling import (
+from synthcohort.evaluation.material import Material
+from synthcohort.seeds import derive
+from synthcohort.statistics.resampling import (
     binomial_interval,
     groups,
     jackknife_interval,
     without_each,
 )
-from synthcohort.evaluation.material import Material
-from synthcohort.seeds import derive
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 METHOD = (

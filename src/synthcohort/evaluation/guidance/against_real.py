@@ -9,15 +9,15 @@ import numpy as np
 from synthcohort.cohort import Cohort, blocks
 from synthcohort.evaluation.estimation import frechet
 from synthcohort.evaluation.estimation.floors import Statistic
-from synthcohort.evaluation.estimation.resampling import (
+from synthcohort.seeds import derive
+from synthcohort.statistics.resampling import (
     bootstrap_weights,
     groups,
     jackknife_interval,
     percentile_interval,
     without_each,
 )
-from synthcohort.evaluation.estimation.scores import balanced_accuracy
-from synthcohort.seeds import derive
+from synthcohort.statistics.scores import balanced_accuracy
 
 
 class Reference:

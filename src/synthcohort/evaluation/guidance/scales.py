@@ -11,9 +11,6 @@ import numpy as np
 from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.config import Evaluation, Sampling
 from synthcohort.device import Hardware
-from synthcohort.evaluation.estimation.resampling import (
-    CONFIDENCE,
-)
 from synthcohort.evaluation.extractors import classifier as extractor
 from synthcohort.evaluation.guidance.against_real import Reference, features_of
 from synthcohort.evaluation.metrics import not_applicable
@@ -22,6 +19,7 @@ from synthcohort.files import read_json
 from synthcohort.progress import progress
 from synthcohort.samples.plan import attributes, counts
 from synthcohort.seeds import derive
+from synthcohort.statistics.resampling import CONFIDENCE
 from synthcohort.tracking.journal import Journal
 
 METHOD = (

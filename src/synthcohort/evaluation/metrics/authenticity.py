@@ -14,12 +14,12 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
-from synthcohort.evaluation.estimation.neighbours import nearest_others, standardised
-from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.shared_figures import draw_against_floor
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive
+from synthcohort.statistics.neighbours import nearest_others, standardised
+from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
 
 EXTRACTOR = "inception"
 MEASURES = (

@@ -13,12 +13,12 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
-from synthcohort.evaluation.estimation.neighbours import nearest_others
-from synthcohort.evaluation.estimation.resampling import CONFIDENCE
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.sets import Set
 from synthcohort.evaluation.shared_figures import draw_within
 from synthcohort.measures import Measure
+from synthcohort.statistics.neighbours import nearest_others
+from synthcohort.statistics.resampling import CONFIDENCE
 
 EXTRACTOR = None
 JOB = "images"

@@ -13,12 +13,12 @@ import numpy as np
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.drawing import FEW, save
-from synthcohort.evaluation.estimation.neighbours import nearest_others, standardised
-from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.shared_figures import ORIGINS
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive
+from synthcohort.statistics.neighbours import nearest_others, standardised
+from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,12 +18,12 @@ from synthcohort.drawing import BLACK, save
 from synthcohort.evaluation.estimation import frechet
 from synthcohort.evaluation.estimation.by_label import by_label
 from synthcohort.evaluation.estimation.floors import METHOD
-from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.extractors.statistics import NAMES, RESOLUTION
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.shared_figures import add_legend_above, draw_rows_on
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive
+from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
 
 EXTRACTOR = "statistics"
 MEASURES = (

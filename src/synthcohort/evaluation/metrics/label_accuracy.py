@@ -13,13 +13,13 @@ import numpy as np
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.drawing import BLACK, save
-from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
-from synthcohort.evaluation.estimation.scores import accuracy, balanced_accuracy, recall
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.files import read_json
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive
+from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
+from synthcohort.statistics.scores import accuracy, balanced_accuracy, recall
 
 EXTRACTOR = "classifier"
 MODELS = ("classifier",)

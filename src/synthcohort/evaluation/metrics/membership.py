@@ -16,12 +16,12 @@ import numpy as np
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.drawing import BLACK, BLUE, GREEN, ORANGE, save
-from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics.real_or_synthetic import area
 from synthcohort.files import read_json
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive, torch_generator
+from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
 
 EXTRACTOR = None
 MODELS = ("autoencoder", "diffusion", "latents")

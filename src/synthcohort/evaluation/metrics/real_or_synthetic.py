@@ -11,10 +11,10 @@ import numpy as np
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
 from synthcohort.drawing import BLACK, GREEN, ORANGE, displayed, save
-from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.material import Material
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive
+from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
 
 EXTRACTOR = None
 MEASURES = (

@@ -21,9 +21,6 @@ import numpy as np
 from synthcohort.cohort import blocks
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
-from synthcohort.evaluation.estimation.manifold import squared_distances
-from synthcohort.evaluation.estimation.neighbours import nearest
-from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.evaluation.shared_figures import draw_against_floor
@@ -31,6 +28,9 @@ from synthcohort.latents.space import Space
 from synthcohort.measures import Measure
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
+from synthcohort.statistics.manifold import squared_distances
+from synthcohort.statistics.neighbours import nearest
+from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
 
 EXTRACTOR = None
 JOB = "images"

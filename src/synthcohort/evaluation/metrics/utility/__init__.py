@@ -17,8 +17,6 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
-from synthcohort.evaluation.estimation.resampling import bootstrap_weights, percentile_interval
-from synthcohort.evaluation.estimation.scores import Score, recall
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.evaluation.metrics.utility.tasks import scores, tasks
@@ -27,6 +25,8 @@ from synthcohort.evaluation.metrics.utility.utility_figure import draw
 from synthcohort.measures import Measure
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
+from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
+from synthcohort.statistics.scores import Score, recall
 
 __all__ = ["CAPTION", "EXTRACTOR", "MEASURES", "draw", "measure"]
 

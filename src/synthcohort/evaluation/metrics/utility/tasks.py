@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from synthcohort.cohort import Cohort
-from synthcohort.evaluation.estimation.scores import (
+from synthcohort.samples.shards import Samples
+from synthcohort.statistics.scores import (
     Score,
     absolute_error,
     accuracy,
@@ -20,7 +21,6 @@ from synthcohort.evaluation.estimation.scores import (
     calibration_error_of_one,
     over_outputs,
 )
-from synthcohort.samples.shards import Samples
 
 if TYPE_CHECKING:
     import torch

@@ -1,0 +1,1 @@
+"""What several rooms calculate with: intervals, nearest neighbours, scores, manifolds."""
