@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,6 +18,9 @@ from synthcohort import __version__, config
 from synthcohort.errors import UserError
 from synthcohort.hardware.variables import before_torch, preferred, variable
 from synthcohort.stages import STAGES, Stage
+
+if TYPE_CHECKING:
+    from synthcohort.hardware import Hardware
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,6 +58,18 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--results", type=Path, default=Path("results"), help="their folder")
     compare.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     compare.set_defaults(run=_compare)
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="look at this machine before anything runs",
+        description="Look at GPU, driver, compiler, disk, folders, MLflow and SLURM, and say of "
+        "each whether it is ok and what to do where not; exit with code 1 where a stage would "
+        "fail.",
+    )
+    doctor.add_argument("--configfile", type=Path, help="a system: its source, disk and network")
+    doctor.add_argument("--results", type=Path, default=Path("results"), help="their folder")
+    _add_hardware(doctor)
+    doctor.set_defaults(run=_doctor)
 
     publish = commands.add_parser("publish", help="bring MLflow up to the journals of a system")
     publish.add_argument("--system", required=True, metavar="JSON", help="the whole configuration")
@@ -133,7 +149,6 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
     from synthcohort.files import sha256
-    from synthcohort.hardware import Hardware
     from synthcohort.samples.listing import listed
     from synthcohort.tracking.journal import Journal
     from synthcohort.tracking.live import follow
@@ -157,8 +172,7 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
     if stage.seed:
         handed["seed"] = record["seed"] = given.seed
     if stage.hardware:
-        options = {option.name for option in fields(Hardware)} & vars(given).keys()
-        handed["hardware"] = Hardware(**{name: getattr(given, name) for name in options})
+        handed["hardware"] = _hardware(given)
     record |= {key: handed[key] for key in words}
     split = handed.get("split")
     inputs = {str(split): sha256(split)} if split is not None else {}
@@ -194,6 +208,25 @@ def _compare(given: argparse.Namespace) -> None:
     from synthcohort.report.comparison import compare
 
     print(compare(given.results, given.markdown))
+
+
+def _doctor(given: argparse.Namespace) -> None:
+    before_torch()
+    from synthcohort.doctor.examination import examine
+
+    bad = 0
+    for finding in examine(_hardware(given), given.results, given.configfile):
+        print(finding, flush=True)
+        bad += finding.state == "bad"
+    if bad:
+        sys.exit(1)
+
+
+def _hardware(given: argparse.Namespace) -> "Hardware":
+    from synthcohort.hardware import Hardware
+
+    options = {option.name for option in fields(Hardware)} & vars(given).keys()
+    return Hardware(**{name: getattr(given, name) for name in options})
 
 
 def _publish(given: argparse.Namespace) -> None:

@@ -26,6 +26,7 @@ class Machine:
         patch.setattr(gpu.find, "__defaults__", (self.driver,))
         patch.setattr(gpu.signs, "__defaults__", (self.driver,))
         patch.setattr(gpu.driver_version, "__defaults__", (self.driver,))
+        patch.setattr(gpu.unusable, "__defaults__", (self.driver, ""))
         patch.setattr(torch.version, "cuda", "13.2")
         patch.setattr(telling, "_said", set())
         compiling._obstacle.cache_clear()

@@ -62,7 +62,7 @@ def test_a_torch_for_the_cpu_beside_a_driver_is_told(machine, monkeypatch):
 def test_a_gpu_that_somebody_promised_is_not_passed_over(machine, variables):
     machine.says(**variables)
     name, value = list(variables.items())[-1]
-    with pytest.raises(UserError, match=f"{name}={value}: there should be a GPU"):
+    with pytest.raises(UserError, match=f"{name}={value}, but torch cannot use a GPU"):
         Hardware().open()
     assert Hardware("cpu").open().type == "cpu"
 
@@ -85,7 +85,7 @@ def test_a_gpu_that_is_not_this_jobs_is_left_alone(machine, variables):
 
 
 def test_asking_for_a_gpu_where_there_is_none_says_why(machine):
-    with pytest.raises(UserError, match=r"--device cuda:1.*No NVIDIA driver is loaded"):
+    with pytest.raises(UserError, match=r"--device cuda:1.*no NVIDIA driver is loaded"):
         Hardware("cuda:1").open()
 
 

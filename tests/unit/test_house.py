@@ -33,7 +33,7 @@ ROWS = (
     ("training", "evaluation"),
     ("audit", "observer"),
     ("results",),
-    ("export", "report"),
+    ("export", "report", "doctor"),
     ("stages",),
     ("cli",),
     ("__main__",),

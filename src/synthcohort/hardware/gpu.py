@@ -21,7 +21,8 @@ DRIVER = Path("/proc/driver/nvidia/version")
 _OLDEST_DRIVER = {11: 450, 12: 525, 13: 580}
 _HIDDEN = ("", "-1", "NoDevFiles", "none", "void")
 _SLURM = ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE")
-_ON = "or go on without the GPU: --device cpu (SYNTHCOHORT_DEVICE=cpu)"
+_OLDER = "https://pytorch.org/get-started/previous-versions"
+_ON = ", or go on without the GPU: --device cpu (SYNTHCOHORT_DEVICE=cpu)"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,17 @@ class Seen:
     """Number of GPUs that it can use."""
     complaint: str = ""
     """What it says where it can use none."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a GPU cannot be used, and what to do."""
+
+    why: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.why}; {self.remedy}"
 
 
 def find(asked: str, driver: Path = DRIVER) -> "torch.device":
@@ -55,7 +67,7 @@ def find(asked: str, driver: Path = DRIVER) -> "torch.device":
         sign = f"--device {asked}" if asked != "auto" else signs(driver)
         if not sign:
             return torch.device("cpu")
-        raise UserError(unusable(sign, driver, seen.complaint))
+        raise UserError(str(unusable(sign, driver, seen.complaint)))
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     if ":" in asked and processes > 1:
         raise UserError(
@@ -70,8 +82,8 @@ def find(asked: str, driver: Path = DRIVER) -> "torch.device":
             + ("give a smaller --processes" if processes > 1 else "give one of these")
         )
     device = torch.device("cuda", number)
-    if reason := too_old(device):
-        raise UserError(reason)
+    if trouble := too_old(device):
+        raise UserError(str(trouble))
     return device
 
 
@@ -121,40 +133,34 @@ def outdated(version: str, cuda: str | None) -> int:
     return needed if major.isdigit() and int(major) < needed else 0
 
 
-def unusable(sign: str, driver: Path = DRIVER, complaint: str = "") -> str:
-    """Why torch cannot use the GPU that is there by the word of `sign`, and what to do."""
+def unusable(sign: str, driver: Path = DRIVER, complaint: str = "") -> Trouble:
+    """Why torch cannot use the GPU that is there by the word of `sign`; `complaint` is torch's."""
     import torch
 
     version, cuda = driver_version(driver), torch.version.cuda
-    told = f"{sign}: there should be a GPU, but torch cannot use one. "
+    built = f"torch {torch.__version__} for CUDA {cuda}"
     if cuda is None:
-        told += (
-            f"This torch ({torch.__version__}) is built for the CPU alone: install one that is "
-            "built for CUDA (https://pytorch.org/get-started/locally), "
-        )
+        why = f"this torch ({torch.__version__}) is built for the CPU alone"
+        remedy = "install one for CUDA (https://pytorch.org/get-started/locally)"
     elif not version:
-        told += (
-            f"No NVIDIA driver is loaded ({driver} is not there), and torch {torch.__version__} "
-            f"for CUDA {cuda} needs one: install it (`nvidia-smi` then shows the GPU), "
-        )
+        why = f"no NVIDIA driver is loaded ({driver} is not there)"
+        remedy = f"install one, {built} needs it (`nvidia-smi` then shows the GPU)"
     elif needed := outdated(version, cuda):
-        told += (
-            f"The driver is {version}, and torch {torch.__version__} for CUDA {cuda} needs "
-            f"{needed} or newer: update the driver, install a torch for an older CUDA "
-            "(https://pytorch.org/get-started/previous-versions), "
-        )
+        why = f"the driver is {version}, and {built} needs {needed} or newer"
+        remedy = f"update the driver, install a torch for an older CUDA ({_OLDER})"
     else:
-        told += (
-            f"The driver is {version}, new enough for torch {torch.__version__} with CUDA {cuda}: "
+        why = f"the driver is {version}, new enough for {built}"
+        remedy = (
             "see whether `nvidia-smi` shows the GPU here (a container has to be given it, with "
-            "--gpus all; a job has to ask for it), "
+            "--gpus all; a job has to ask for it)"
         )
-    return told + _ON + (f". torch says: {complaint}" if complaint else "")
+    why += f" (torch says: {complaint})" if complaint else ""
+    return Trouble(f"{sign}, but torch cannot use a GPU: {why}", remedy + _ON)
 
 
-def too_old(device: "torch.device") -> str:
-    """Why the GPU cannot run this torch's programs, which are built for some kinds of GPU only, and
-    what to do; empty where it can."""
+def too_old(device: "torch.device") -> Trouble | None:
+    """Why the GPU cannot run this torch's programs, which are built for some kinds of GPU only;
+    nothing where it can."""
     import torch
 
     built = torch.cuda.get_arch_list()
@@ -162,7 +168,7 @@ def too_old(device: "torch.device") -> str:
     kinds = [re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", name) for name in built]
     kinds = [kind for kind in kinds if kind]
     if not kinds:  # not NVIDIA's
-        return ""
+        return None
     for kind in kinds:
         of = (int(kind[2]), int(kind[3]))
         same = of == (major, minor)
@@ -170,9 +176,9 @@ def too_old(device: "torch.device") -> str:
         # is translated for all later ones.
         later = of[0] == major and of[1] <= minor if kind[1] == "sm" else of <= (major, minor)
         if same or (later and kind[4] != "a"):
-            return ""
-    return (
+            return None
+    return Trouble(
         f"{torch.cuda.get_device_name(device)} is of compute capability {major}.{minor}, and torch "
-        f"{torch.__version__} is built for {', '.join(built)}: install a torch that is built for "
-        f"sm_{major}{minor} (https://pytorch.org/get-started/previous-versions), {_ON}"
+        f"{torch.__version__} is built for {', '.join(built)}",
+        f"install a torch that is built for sm_{major}{minor} ({_OLDER}){_ON}",
     )

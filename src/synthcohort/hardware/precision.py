@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import torch
-    from torch import nn
 
 NAMES = ("auto", "fp32", "bf16", "fp16")
 
@@ -67,16 +66,6 @@ def speeds(
                 count += 1
         found[name] = count / took
     return found
-
-
-def faster_precision(network: "nn.Module", *example: "torch.Tensor") -> str:
-    """fp32 or bf16, whichever `network` trains faster in on `example`, in about a second."""
-    import torch
-
-    with torch.enable_grad():
-        found = speeds(lambda: network(*example), example[0].device)
-    network.zero_grad(set_to_none=True)
-    return max(found, key=found.get)
 
 
 def wait(device: "torch.device") -> None:
