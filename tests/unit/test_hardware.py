@@ -4,6 +4,7 @@ import graphics
 import pytest
 import torch
 from graphics import OPEN_DRIVER
+from tiny import REPOSITORY
 
 from synthcohort.errors import UserError
 from synthcohort.hardware import Hardware, gpu
@@ -144,6 +145,13 @@ def test_another_choice_names_option_and_variable(options):
     (name,) = options
     with pytest.raises(UserError, match=rf"--{name} \(or SYNTHCOHORT_{name.upper()}\)"):
         Hardware(**options)
+
+
+def test_the_guide_tells_every_variable():
+    guide = (REPOSITORY / "docs/gpu.md").read_text(encoding="utf-8")
+    for option in graphics.OPTIONS[:5]:
+        flag = option.lower().replace("_", "-")
+        assert f"| `--{flag}` | `SYNTHCOHORT_{option}` |" in guide
 
 
 def test_an_unreadable_driver_is_none(tmp_path):
