@@ -65,6 +65,15 @@ def test_a_driver_without_a_usable_gpu_is_bad_and_ends_with_1(machine, capsys):
     assert "the CPU was asked for" in capsys.readouterr().out
 
 
+def test_a_gpu_that_was_asked_for_and_is_not_there_is_bad_once(machine):
+    none = examined(Hardware("cuda"))
+    assert none["driver"].state == "bad" and none["driver"].told.startswith("--device cuda, but")
+    assert "device" not in none and "speed" not in none
+    machine.gpus(1)
+    device = next(f for f in [processor.opened(Hardware("cuda:3"))] if isinstance(f, Finding))
+    assert device.state == "bad" and "torch sees 1 here" in device.told
+
+
 def test_a_card_that_torch_is_not_built_for_is_bad(machine):
     machine.gpus(1, (7, 0), "Tesla V100")
     card = examined()["cuda:0"]

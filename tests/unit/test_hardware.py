@@ -135,7 +135,7 @@ def test_what_is_in_cudas_assembler_runs_on_later_gpus(machine, monkeypatch):
 @pytest.mark.parametrize("word", ["gpu", "cuda:", "cuda:x", "mps", ""])
 def test_another_word_is_refused(machine, word):
     with pytest.raises(UserError, match="expected auto, cpu, cuda or cuda:<number>"):
-        Hardware(word).open()
+        Hardware(word)
 
 
 @pytest.mark.parametrize(

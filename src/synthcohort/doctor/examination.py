@@ -5,7 +5,7 @@ from pathlib import Path
 
 from synthcohort.doctor import cohort_file, processor, surroundings
 from synthcohort.doctor.finding import Finding
-from synthcohort.hardware import Hardware
+from synthcohort.hardware import Hardware, gpu
 
 
 def examine(hardware: Hardware, results: Path, configfile: Path | None = None) -> Iterator[Finding]:
@@ -21,7 +21,7 @@ def examine(hardware: Hardware, results: Path, configfile: Path | None = None) -
         yield from _checked("precision", lambda: processor.numbers(hardware, device))
         yield from _checked("speed", lambda: processor.speed(device))
         yield from _checked("NCCL", lambda: processor.nccl(hardware))
-    elif hardware.device not in ("auto", "cpu"):  # otherwise the driver has told it
+    elif hardware.device != "auto" and gpu.look().devices:  # otherwise the driver has told it
         yield device
     system = None
     if configfile is not None:

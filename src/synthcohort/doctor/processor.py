@@ -21,7 +21,7 @@ def driver(hardware: Hardware) -> Finding:
         return Finding("driver", "ok", f"{torches}; the CPU was asked for")
     if seen.devices:
         return Finding("driver", "ok", f"{version or 'not NVIDIA'}, {torches}")
-    if sign := gpu.signs():
+    if sign := gpu.signs() if hardware.device == "auto" else f"--device {hardware.device}":
         trouble = gpu.unusable(sign, complaint=seen.complaint)
         return Finding("driver", "bad", trouble.why, trouble.remedy)
     return Finding(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 CHOICES = {
-    "precision": precision.NAMES,
-    "compile": ("auto", "on", "off"),
-    "deterministic": ("on", "off"),
+    "device": (r"auto|cpu|cuda(:\d+)?", "auto, cpu, cuda or cuda:<number>"),
+    "precision": ("auto|fp32|bf16|fp16", "auto, fp32, bf16 or fp16"),
+    "compile": ("auto|on|off", "auto, on or off"),
+    "deterministic": ("on|off", "on or off"),
 }
 
 
@@ -50,12 +52,11 @@ class Hardware:
     """When the command began, in seconds since the epoch."""
 
     def __post_init__(self) -> None:
-        for name, allowed in CHOICES.items():
+        for name, (pattern, allowed) in CHOICES.items():
             value = getattr(self, name)
-            if value not in allowed:
+            if not re.fullmatch(pattern, value):
                 raise UserError(
-                    f"--{name} (or {variable(name)}): expected one of {', '.join(allowed)}, got "
-                    f"{value!r}"
+                    f"--{name} (or {variable(name)}): expected {allowed}, got {value!r}"
                 )
 
     def exact(self) -> "Hardware":

@@ -12,11 +12,9 @@ if TYPE_CHECKING:
 
     import torch
 
-NAMES = ("auto", "fp32", "bf16", "fp16")
-
 
 def chosen(asked: str, device: "torch.device") -> "torch.dtype":
-    """The type of the multiplications for `asked`, one of NAMES.
+    """The type of the multiplications for `asked`: auto, fp32, bf16 or fp16.
 
     `auto` is bfloat16 on a GPU that multiplies it natively (compute capability 8.0 and up), float16
     on the older ones that this package runs on, and float32 on a CPU: whether bfloat16 is faster
