@@ -10,12 +10,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
 from synthcohort import __version__, config
 from synthcohort.errors import UserError
+from synthcohort.hardware.variables import before_torch, preferred, variable
 from synthcohort.stages import STAGES, Stage
+
+if TYPE_CHECKING:
+    from synthcohort.hardware import Hardware
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,6 +58,18 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--results", type=Path, default=Path("results"), help="their folder")
     compare.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     compare.set_defaults(run=_compare)
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="look at this machine before anything runs",
+        description="Look at GPU, driver, compiler, disk, folders, MLflow and SLURM, and say of "
+        "each whether it is ok and what to do where not; exit with code 1 where a stage would "
+        "fail.",
+    )
+    doctor.add_argument("--configfile", type=Path, help="a system: its source, disk and network")
+    doctor.add_argument("--results", type=Path, default=Path("results"), help="their folder")
+    _add_hardware(doctor)
+    doctor.set_defaults(run=_doctor)
 
     publish = commands.add_parser("publish", help="bring MLflow up to the journals of a system")
     publish.add_argument("--system", required=True, metavar="JSON", help="the whole configuration")
@@ -94,21 +111,34 @@ def _add_stage(parser: argparse.ArgumentParser, name: str, stage: Stage) -> None
     if stage.seed:
         parser.add_argument("--seed", type=int, required=True)
     if stage.hardware:
-        parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-        parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
-        parser.add_argument("--compile", default="auto", choices=["auto", "on", "off"])
-        parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch decides")
+        _add_hardware(parser)
     if stage.training:
         _add_training(parser)
     parser.add_argument("--journal", type=Path, help="where to keep the record of this run")
     parser.set_defaults(run=lambda given: _run(name, stage, given))
 
 
+def _add_hardware(parser: argparse.ArgumentParser) -> None:
+    for option, otherwise, meaning in (
+        ("device", "auto", "auto, cpu, cuda or cuda:N"),
+        ("precision", "auto", "auto, fp32, bf16 or fp16"),
+        ("compile", "auto", "auto, on or off: whether networks are compiled"),
+        ("deterministic", "off", "on or off: the same bits on a GPU every time, slower"),
+    ):
+        told = f"{meaning}; {variable(option)} says it for all commands"
+        default = preferred(option, otherwise)
+        parser.add_argument(f"--{option}", default=default, metavar="WORD", help=told)
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch decides")
+
+
 def _add_training(parser: argparse.ArgumentParser) -> None:
     several = "processes that share every batch, one a GPU, as torchrun starts them"
     parser.add_argument("--processes", type=int, default=1, metavar="N", help=several)
-    cut = "images a process takes at once; 0: its whole share of the batch"
-    parser.add_argument("--micro-batch", type=int, default=0, metavar="N", help=cut)
+    cut = "images a process takes at once; 0: its whole share of the batch; " + variable(
+        "micro_batch"
+    )
+    default = preferred("micro_batch", "0")
+    parser.add_argument("--micro-batch", type=int, default=default, metavar="N", help=cut)
     stop = "stop and save before so many minutes are over, exit with an error; 0: never"
     parser.add_argument("--time-budget", type=float, default=0, metavar="MINUTES", help=stop)
     save = "save at least so often"
@@ -118,12 +148,13 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
-    from synthcohort.device import Hardware
     from synthcohort.files import sha256
     from synthcohort.samples.listing import listed
     from synthcohort.tracking.journal import Journal
     from synthcohort.tracking.live import follow
 
+    if stage.hardware:
+        before_torch()
     worker = "LOCAL_RANK" in os.environ  # torchrun sets it
     if stage.training and given.processes > 1 and not worker:
         from synthcohort.training.launch import launch
@@ -141,8 +172,7 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
     if stage.seed:
         handed["seed"] = record["seed"] = given.seed
     if stage.hardware:
-        options = {option.name for option in fields(Hardware)} & vars(given).keys()
-        handed["hardware"] = Hardware(**{name: getattr(given, name) for name in options})
+        handed["hardware"] = _hardware(given)
     record |= {key: handed[key] for key in words}
     split = handed.get("split")
     inputs = {str(split): sha256(split)} if split is not None else {}
@@ -178,6 +208,25 @@ def _compare(given: argparse.Namespace) -> None:
     from synthcohort.report.comparison import compare
 
     print(compare(given.results, given.markdown))
+
+
+def _doctor(given: argparse.Namespace) -> None:
+    before_torch()
+    from synthcohort.doctor.examination import examine
+
+    bad = 0
+    for finding in examine(_hardware(given), given.results, given.configfile):
+        print(finding, flush=True)
+        bad += finding.state == "bad"
+    if bad:
+        sys.exit(1)
+
+
+def _hardware(given: argparse.Namespace) -> "Hardware":
+    from synthcohort.hardware import Hardware
+
+    options = {option.name for option in fields(Hardware)} & vars(given).keys()
+    return Hardware(**{name: getattr(given, name) for name in options})
 
 
 def _publish(given: argparse.Namespace) -> None:

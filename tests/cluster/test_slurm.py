@@ -158,7 +158,7 @@ def _started(disturbed: Disturbed, name: str, profile: Path = PROFILE) -> Iterat
         process = subprocess.Popen(
             _command(profile=profile),
             cwd=disturbed.folder,
-            env=environment(),
+            env=environment() | {"SYNTHCOHORT_DEVICE": "cpu"},  # its GPUs are pretended
             stdout=file,
             stderr=subprocess.STDOUT,
         )

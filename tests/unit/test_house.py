@@ -20,8 +20,8 @@ SOURCE = REPOSITORY / "src"
 # all settings from the root and nothing from config.
 ROWS = (
     ("errors", "seeds", "settings", "measures", "progress"),
-    ("files", "device"),
-    ("drawing", "intake"),
+    ("files", "hardware"),
+    ("drawing", "intake", "device"),
     ("sources",),
     ("config",),
     ("tracking",),
@@ -33,7 +33,7 @@ ROWS = (
     ("training", "evaluation"),
     ("audit", "observer"),
     ("results",),
-    ("export", "report"),
+    ("export", "report", "doctor"),
     ("stages",),
     ("cli",),
     ("__main__",),

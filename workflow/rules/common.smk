@@ -43,6 +43,8 @@ os.environ.update(
     SYNTHCOHORT_EXPERIMENT=SYSTEM.name,
     SYNTHCOHORT_RUN=digest(SYSTEM.model_dump(mode="json")),
 )
+# Compiled networks outlive the job that compiled them.
+os.environ.setdefault("SYNTHCOHORT_COMPILED", str(Path("results/.compiled").absolute()))
 
 
 def as_json(section):

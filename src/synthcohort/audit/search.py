@@ -76,6 +76,7 @@ def search(
     """
     from synthcohort.latents.space import Space
 
+    hardware = hardware.exact()
     data, sampled = open_cohort(cohort, split), shards.describe(samples)
     means = np.load(latents / "mean.npy", mmap_mode="r", allow_pickle=False)
     _check(data, sampled, means, latents, samples)

@@ -22,7 +22,7 @@ class Space:
     """Turns images and latents into memory-mapped vectors of D = c·h·w float32.
 
     Each latent channel is divided by its standard deviation over the train images. The networks
-    run in float32: bf16 would blur the small distances that matter here.
+    run in float32, without TF32 on a GPU: both would blur the small distances that matter here.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Space:
         self._scale = 1 / np.maximum(_channel_std(latents, train), 1e-12)
         self._dtype = dtype
         self._work = work
-        self._device = hardware.open()
+        self._device = hardware.exact().open()
         self._model = load_autoencoder(autoencoder).to(self._device)
         pixels = type(self._model).__name__ == "IdentityAutoencoder"
         self.compares = "the pixels" if pixels else "the autoencoder's mean latents"

@@ -131,7 +131,7 @@ def losses(material: Material, rows: np.ndarray, seed: int, hardware: Hardware) 
     from synthcohort.models.condition import describe, predict
     from synthcohort.models.pixels import normalise
 
-    device, models, cohort = hardware.open(), material.models, material.cohort
+    device, models, cohort = hardware.exact().open(), material.models, material.cohort
     denoiser = load_denoiser(models["diffusion"]).to(device)
     schedule = DDPMScheduler.from_pretrained(models["diffusion"], subfolder="scheduler")
     schedule.alphas_cumprod = schedule.alphas_cumprod.to(device)

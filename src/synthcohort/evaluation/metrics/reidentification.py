@@ -73,7 +73,7 @@ def measure(
 ) -> tuple[dict, dict[str, np.ndarray]]:
     """All images take part, not only the sets; without patients with several sessions the value is
     None, with a note."""
-    cohort = material.cohort
+    cohort, hardware = material.cohort, hardware.exact()
     train, test = cohort.of("train"), cohort.of("test")
     patient, session = cohort.patients[train], _sessions(material)[train]
     several = np.array([len(set(session[(patient == p) & (session != "")])) > 1 for p in patient])
