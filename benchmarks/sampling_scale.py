@@ -71,7 +71,7 @@ def again(part: str, folder: str, images: int, threads: int) -> dict[str, float]
 def draw(folder: Path, images: int, threads: int) -> dict[str, float]:
     """Every shard of a set; the first one is drawn twice, so that no start is counted."""
     from synthcohort.config import Sampling
-    from synthcohort.device import Hardware
+    from synthcohort.hardware import Hardware
     from synthcohort.samples.sample import sample
     from synthcohort.tracking.journal import Journal
 

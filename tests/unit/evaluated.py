@@ -5,11 +5,11 @@ import csv
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.evaluation.draw import drawing
 from synthcohort.evaluation.evaluate import measured
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.records import read_record, write_record
+from synthcohort.hardware import Hardware
 from synthcohort.tracking.journal import Journal
 
 SIZE = 16

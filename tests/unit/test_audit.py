@@ -18,8 +18,8 @@ from synthcohort.audit.figures import draw_audit
 from synthcohort.audit.gate import require_passed
 from synthcohort.audit.search import search
 from synthcohort.cohort import MANIFEST_COLUMNS
-from synthcohort.device import Hardware
 from synthcohort.errors import UserError
+from synthcohort.hardware import Hardware
 from synthcohort.statistics import neighbours
 from synthcohort.tracking.journal import Journal
 

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from synthcohort.cohort import MANIFEST_COLUMNS, open_cohort
 from synthcohort.config import Autoencoder, Diffusion, Sampling
-from synthcohort.device import Hardware
 from synthcohort.diffusion.objective import withhold
 from synthcohort.errors import UserError
+from synthcohort.hardware import Hardware
 from synthcohort.latents.encode import encode
 from synthcohort.models import build_autoencoder, build_denoiser, load_autoencoder, load_denoiser
 from synthcohort.models.condition import describe, predict, withheld

@@ -7,11 +7,11 @@ from torch import nn
 from torch_fidelity import feature_extractor_clip as peer
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.errors import UserError
 from synthcohort.evaluation import metrics
 from synthcohort.evaluation.extractors import clip
 from synthcohort.files import sha256
+from synthcohort.hardware import Hardware
 
 WIDTH = 64
 

@@ -8,9 +8,9 @@ from PIL import Image
 from test_evaluation_distances import material
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.errors import UserError
 from synthcohort.evaluation.extractors import inception
+from synthcohort.hardware import Hardware
 
 N = 12
 

@@ -21,7 +21,7 @@ SOURCE = REPOSITORY / "src"
 ROWS = (
     ("errors", "seeds", "settings", "measures", "progress"),
     ("files", "hardware"),
-    ("drawing", "intake", "device"),
+    ("drawing", "intake"),
     ("sources",),
     ("config",),
     ("tracking",),

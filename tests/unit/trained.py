@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from synthcohort.cohort import MANIFEST_COLUMNS
 from synthcohort.config import Autoencoder, Diffusion
-from synthcohort.device import Hardware
+from synthcohort.hardware import Hardware
 from synthcohort.latents.encode import encode
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.autoencoder import train_autoencoder

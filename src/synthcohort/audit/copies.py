@@ -18,7 +18,7 @@ import numpy as np
 
 from synthcohort.cohort import Cohort, blocks
 from synthcohort.cohort.correlation import correlations, shifts_of, thumbnails
-from synthcohort.device import Hardware
+from synthcohort.hardware import Hardware
 from synthcohort.progress import progress
 from synthcohort.samples import shards
 from synthcohort.seeds import derive

@@ -10,9 +10,9 @@ from synthcohort import config
 from synthcohort.audit import copies
 from synthcohort.audit.memorised import draw_patients, held_out, memorised, share_interval
 from synthcohort.cohort import Cohort, open_cohort
-from synthcohort.device import Hardware
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, sha256, write_json
+from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.samples import shards
 from synthcohort.seeds import derive

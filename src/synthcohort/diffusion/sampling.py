@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from synthcohort.config import Sampling
-from synthcohort.device import Hardware
 from synthcohort.diffusion.schedule import build_sampler
+from synthcohort.hardware import Hardware
 from synthcohort.models.condition import predict
 from synthcohort.models.pixels import denormalise
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from synthcohort.cohort import open_cohort
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.evaluation import metrics
 from synthcohort.evaluation.features import open_features
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.records import write_record
 from synthcohort.evaluation.sets import open_sets
+from synthcohort.hardware import Hardware
 from synthcohort.statistics.resampling import CONFIDENCE
 from synthcohort.tracking.journal import Journal
 

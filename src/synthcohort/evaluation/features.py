@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.errors import UserError
 from synthcohort.evaluation import extractors
 from synthcohort.evaluation.sets import NAMES, Set, open_sets
 from synthcohort.files import atomic_file
+from synthcohort.hardware import Hardware
 from synthcohort.progress import progress
 from synthcohort.tracking.journal import Journal
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from synthcohort.cohort import Cohort, blocks, open_cohort
-from synthcohort.device import Hardware
 from synthcohort.files import atomic_directory, atomic_file, write_json
+from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.models import load_autoencoder
 from synthcohort.models.pixels import from_model, to_model

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort.device import Hardware
+from synthcohort.hardware import Hardware
 from synthcohort.progress import progress
 
 BATCH = 64

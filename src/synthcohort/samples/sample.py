@@ -10,9 +10,9 @@ import numpy as np
 
 from synthcohort.cohort import open_cohort
 from synthcohort.config import Sampling
-from synthcohort.device import Hardware
 from synthcohort.diffusion.sampling import draw, load_schedule
 from synthcohort.files import atomic_file, read_json
+from synthcohort.hardware import Hardware
 from synthcohort.models import load_autoencoder, load_denoiser
 from synthcohort.models.condition import describe
 from synthcohort.models.pixels import from_model

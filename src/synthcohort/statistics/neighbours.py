@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from synthcohort.device import Hardware
+from synthcohort.hardware import Hardware
 from synthcohort.progress import progress
 
 WITHIN, BETWEEN = 1024, 4096  # rows at once

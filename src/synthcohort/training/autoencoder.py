@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.config import Autoencoder
-from synthcohort.device import Hardware
 from synthcohort.files import atomic_directory, write_json
+from synthcohort.hardware import Hardware
 from synthcohort.models import build_autoencoder, load_autoencoder, parameters
 from synthcohort.models.layers import LAYERS, layers
 from synthcohort.models.pixels import to_model

@@ -9,11 +9,11 @@ from torch import nn
 
 from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.config import Diffusion
-from synthcohort.device import Hardware
 from synthcohort.diffusion.objective import draw_timesteps, draw_withheld, loss, withhold
 from synthcohort.diffusion.preview import shown_rows, snapshot
 from synthcohort.diffusion.schedule import build_schedule
 from synthcohort.files import atomic_directory, atomic_file, read_json, write_json
+from synthcohort.hardware import Hardware
 from synthcohort.models import (
     build_denoiser,
     load_autoencoder,

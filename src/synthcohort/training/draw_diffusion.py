@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from synthcohort.cohort import open_cohort
-from synthcohort.device import Hardware
 from synthcohort.diffusion.preview import decoded, denoised, shown_rows
 from synthcohort.diffusion.sampling import load_schedule
 from synthcohort.drawing import BLUE, ORANGE, save
 from synthcohort.files import atomic_file, read_json
+from synthcohort.hardware import Hardware
 from synthcohort.models import load_autoencoder, load_denoiser
 from synthcohort.models.condition import describe
 from synthcohort.models.pixels import normalise

@@ -12,8 +12,8 @@ import torch
 
 from synthcohort.cohort import Cohort
 from synthcohort.config import Training
-from synthcohort.device import Hardware
 from synthcohort.errors import UserError
+from synthcohort.hardware import Hardware
 from synthcohort.progress import progress
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
+from synthcohort.hardware import Hardware
 from synthcohort.seeds import torch_generator
 
 if TYPE_CHECKING:

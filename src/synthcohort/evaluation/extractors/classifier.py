@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.files import read_json
+from synthcohort.hardware import Hardware
 
 if TYPE_CHECKING:
     import torch

@@ -9,9 +9,9 @@ import numpy as np
 
 from synthcohort.cohort import as_uint8
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.errors import UserError
 from synthcohort.files import sha256
+from synthcohort.hardware import Hardware
 
 if TYPE_CHECKING:
     import torch

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
+from synthcohort.hardware import Hardware
 
 if TYPE_CHECKING:
     import torch

@@ -10,12 +10,12 @@ import numpy as np
 
 from synthcohort.cohort import Cohort, blocks, open_cohort
 from synthcohort.config import Evaluation, Sampling
-from synthcohort.device import Hardware
 from synthcohort.evaluation.extractors import classifier as extractor
 from synthcohort.evaluation.guidance.against_real import Reference, features_of
 from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.evaluation.records import write_record
 from synthcohort.files import read_json
+from synthcohort.hardware import Hardware
 from synthcohort.progress import progress
 from synthcohort.samples.plan import attributes, counts
 from synthcohort.seeds import derive

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.shared_figures import draw_against_floor
+from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive
 from synthcohort.statistics.neighbours import nearest_others, standardised

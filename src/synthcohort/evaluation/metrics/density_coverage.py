@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.evaluation.estimation.floors import Statistic, compared, paired
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.shared_figures import draw_pair
+from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.statistics import manifold
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.sets import Set
 from synthcohort.evaluation.shared_figures import draw_within
+from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.statistics.neighbours import nearest_others
 from synthcohort.statistics.resampling import CONFIDENCE

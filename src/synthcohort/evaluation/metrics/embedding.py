@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.drawing import FEW, save
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.shared_figures import ORIGINS
+from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive
 from synthcohort.statistics.neighbours import nearest_others, standardised

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.drawing import BLACK, GREEN, ORANGE, save
 from synthcohort.evaluation.estimation.floors import METHOD, Statistic, compared
 from synthcohort.evaluation.estimation.frechet import distance
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.shared_figures import add_legend_above
+from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.evaluation.estimation import frechet
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.shared_figures import draw_by_label
+from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 
 EXTRACTOR = "clip"

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.drawing import BLACK, save
 from synthcohort.evaluation.estimation import frechet
 from synthcohort.evaluation.estimation.by_label import by_label
@@ -21,6 +20,7 @@ from synthcohort.evaluation.estimation.floors import METHOD
 from synthcohort.evaluation.extractors.statistics import NAMES, RESOLUTION
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.shared_figures import add_legend_above, draw_rows_on
+from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive
 from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval

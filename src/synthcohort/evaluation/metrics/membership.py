@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.drawing import BLACK, BLUE, GREEN, ORANGE, save
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics.real_or_synthetic import area
 from synthcohort.files import read_json
+from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive, torch_generator
 from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval

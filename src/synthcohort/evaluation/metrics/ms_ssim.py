@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.sets import Set
 from synthcohort.evaluation.shared_figures import draw_within
+from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive
 from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.drawing import BLACK, GREEN, ORANGE, displayed, save
 from synthcohort.evaluation.material import Material
+from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive
 from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval

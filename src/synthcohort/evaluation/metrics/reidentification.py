@@ -20,10 +20,10 @@ import numpy as np
 
 from synthcohort.cohort import blocks
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.evaluation.shared_figures import draw_against_floor
+from synthcohort.hardware import Hardware
 from synthcohort.latents.space import Space
 from synthcohort.measures import Measure
 from synthcohort.samples import shards

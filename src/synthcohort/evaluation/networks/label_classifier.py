@@ -9,9 +9,9 @@ from safetensors.torch import load_file, save_file
 
 from synthcohort.cohort import blocks, open_cohort
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.evaluation.networks.small_cnn import SmallCNN, fresh, train
 from synthcohort.files import atomic_directory, read_json, write_json
+from synthcohort.hardware import Hardware
 from synthcohort.models.pixels import to_model
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from synthcohort.cohort import blocks
-from synthcohort.device import Hardware
+from synthcohort.hardware import Hardware
 from synthcohort.models.pixels import to_model
 from synthcohort.progress import progress
 

@@ -16,12 +16,12 @@ from functools import partial
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.device import Hardware
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.evaluation.metrics.utility.tasks import scores, tasks
 from synthcohort.evaluation.metrics.utility.training import Bench
 from synthcohort.evaluation.metrics.utility.utility_figure import draw
+from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.samples import shards
 from synthcohort.seeds import derive

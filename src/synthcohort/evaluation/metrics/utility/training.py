@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthcohort.cohort import Cohort, blocks
-from synthcohort.device import Hardware
 from synthcohort.evaluation.metrics.utility.tasks import Task
+from synthcohort.hardware import Hardware
 from synthcohort.seeds import derive
 
 
