@@ -89,6 +89,7 @@ def autoencoder_step(
     judge = build_discriminator(channels) if settings.adversarial_weight else None
     parts = [part for part in (model, judge) if part is not None]
     optimizers = [adamw(part, settings) for part in parts]
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
     error = {"l1": F.l1_loss, "mse": F.mse_loss}[settings.reconstruction]
 
     def step() -> None:
@@ -104,12 +105,12 @@ def autoencoder_step(
             total = total - settings.adversarial_weight * judge(made).float().mean()
         optimizers[0].zero_grad(set_to_none=True)
         total.backward()
-        descend(model, optimizers[0], settings.gradient_clip)
+        descend(model, optimizers[0], settings.gradient_clip, scaler)
         if judge is not None:
             judged = hinge(judge(images).float(), judge(made.detach()).float())
             optimizers[1].zero_grad(set_to_none=True)
             judged.backward()
-            descend(judge, optimizers[1], settings.gradient_clip)
+            descend(judge, optimizers[1], settings.gradient_clip, scaler)
 
     return _standing([p for part in parts for p in part.parameters()], 0), step
 
@@ -123,6 +124,7 @@ def denoiser_step(
     average = build_denoiser(settings, latent, 1).requires_grad_(False)
     optimizer = adamw(model, settings)
     schedule = build_schedule(settings)
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
 
     def step() -> None:
         clean, noise = torch.zeros(2, batch, *latent)
@@ -131,7 +133,7 @@ def denoiser_step(
         value = loss(model, schedule, clean, condition, t, noise, settings.loss)
         optimizer.zero_grad(set_to_none=True)
         value.backward()
-        descend(model, optimizer, settings.gradient_clip)
+        descend(model, optimizer, settings.gradient_clip, scaler)
         update_average(average, model, 1.0, batch)
 
     return _standing(list(model.parameters()), size_of(average.parameters())), step
