@@ -39,7 +39,7 @@ def build_autoencoder(
             )
         return IdentityAutoencoder(in_channels=image_channels, patch=settings.patch)
     levels = len(settings.channels)
-    reduction = 2 ** (levels + 1) if settings.network == "strided" else 2 ** (levels - 1)
+    reduction = _reduction(settings.network == "strided", levels)
     if any(side % reduction for side in size):
         raise UserError(
             f"prepare.size is {size[0]}×{size[1]}, but an autoencoder with {levels} levels "
@@ -158,6 +158,18 @@ def load_autoencoder(path: Path) -> "nn.Module":
     else:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL as Autoencoder
     return Autoencoder.from_pretrained(path, low_cpu_mem_usage=False).eval()
+
+
+def reduction_of(autoencoder: "nn.Module") -> int:
+    """How many pixels a side become one place of the latent."""
+    if patch := autoencoder.config.get("patch"):
+        return patch
+    strided = type(autoencoder).__name__ == "StridedAutoencoder"
+    return _reduction(strided, len(autoencoder.config["block_out_channels"]))
+
+
+def _reduction(strided: bool, levels: int) -> int:
+    return 2 ** (levels + 1) if strided else 2 ** (levels - 1)
 
 
 def works_on_pixels(autoencoder: Path) -> bool:

@@ -53,7 +53,7 @@ def sample(
         load_autoencoder(autoencoder).to(device),
         load_denoiser(diffusion).to(device),
     )
-    hardware.prepare(decoder.decoder, denoiser)
+    hardware.prepare(decoder.decoder, denoiser, images=len(mine))
     with progress(f"sampling shard {shard}", total=len(mine)) as bar:
         made = []
         for images in draw(settings, decoder, denoiser, schedule, told, seeds, hardware):
