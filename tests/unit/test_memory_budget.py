@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from synthcohort.config import Autoencoder
-from synthcohort.models import build_autoencoder
+from synthcohort.config import Autoencoder, Diffusion
+from synthcohort.models import build_autoencoder, build_denoiser
+from synthcohort.models.condition import predict
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CONFIG = """
@@ -84,3 +85,23 @@ def test_recomputed_activations_give_the_same_gradients():
         found.append([weight.grad for weight in model.parameters()])
     for kept, anew in zip(*found, strict=True):
         torch.testing.assert_close(kept, anew)
+
+
+@pytest.mark.parametrize("changes", [{}, {"cross_attention": True}, {"attention": (False, False)}])
+def test_a_denoiser_that_computes_anew_has_the_same_gradients_with_less(changes):
+    noisy, told, found = torch.randn(4, 2, 8, 8), torch.eye(4)[:, :3], []
+    for recompute in (False, True):
+        kept = []
+        settings = Diffusion(images=1, channels=(8, 16), blocks=1, recompute=recompute, **changes)
+        torch.manual_seed(0)
+        model = build_denoiser(settings, (2, 8, 8), 2)
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda x, kept=kept: kept.append(x.numel()) or x, lambda x: x
+        ):
+            value = predict(model, noisy, torch.full((4,), 5), told).square().mean()
+        value.backward()
+        found.append([weight.grad for weight in model.parameters()])
+        found.append(sum(kept))
+    for before, anew in zip(found[0], found[2], strict=True):
+        torch.testing.assert_close(before, anew)
+    assert found[3] < 0.7 * found[1]
