@@ -38,8 +38,11 @@ class Speed:
         if not self._images:
             return {}
         speed = self._images / self._seconds
-        asked = {"training_gflop_per_image": self._flops / 1e9, "peak_tflops": self._peak / 1e12}
-        return {"images_per_second": speed, **self._told(speed), **asked}
+        means = {"images_per_second": speed, **self._told(speed)}
+        return {f"mean_{name}": value for name, value in means.items()} | {
+            "training_gflop_per_image": self._flops / 1e9,
+            "peak_tflops": self._peak / 1e12,
+        }
 
     def _told(self, speed: float) -> dict[str, float]:
         return {
