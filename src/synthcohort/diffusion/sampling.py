@@ -43,7 +43,7 @@ def draw(
     for start in range(0, len(seeds), settings.batch):
         batch = slice(start, start + settings.batch)
         with torch.inference_mode():
-            # Without gradients float16 loses nothing.
+            # float16 is fine: there are no gradients for it to lose.
             with hardware.autocast(half=True):
                 steps = walk(settings, denoiser, schedule, told[batch], seeds[batch], walking)
                 (latents,) = deque(steps, maxlen=1)
