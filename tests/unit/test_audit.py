@@ -8,8 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from synthcohort import config
@@ -21,7 +19,6 @@ from synthcohort.audit.search import search
 from synthcohort.cohort import MANIFEST_COLUMNS
 from synthcohort.device import Hardware
 from synthcohort.errors import UserError
-from synthcohort.evaluation.estimation import neighbours, resampling
 from synthcohort.tracking.journal import Journal
 
 N, PATIENTS, SIDE = 240, 120, 16
@@ -246,28 +243,6 @@ def test_shards_of_two_runs(study):
         run(study, [])
 
 
-@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 8), st.integers(0, 2**32 - 1))
-def test_nearest_is_what_comparing_all_pairs_gives(queries, references, width, seed):
-    rng = np.random.default_rng(seed)
-    q = rng.normal(size=(queries, width)).astype("f4")
-    r = rng.normal(size=(references, width)).astype("f4")
-    distance, place = neighbours.nearest(q, r, Hardware())
-    every = np.sqrt(((q[:, None].astype(float) - r[None]) ** 2).mean(2))
-    np.testing.assert_allclose(distance, every.min(1), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(every[np.arange(queries), place], distance)
-
-
-def test_nearest_over_many_blocks(monkeypatch):
-    monkeypatch.setattr(neighbours, "BETWEEN", 7)
-    rng = np.random.default_rng(0)
-    q, r = rng.normal(size=(30, 5)).astype("f4"), rng.normal(size=(50, 5)).astype("f4")
-    among = np.arange(10, 50, 3)
-    distance, place = neighbours.nearest(q, r, Hardware(), among=among)
-    every = np.sqrt(((q[:, None] - r[None, among]) ** 2).mean(2))
-    np.testing.assert_array_equal(place, among[every.argmin(1)])
-    np.testing.assert_allclose(distance, every.min(1), rtol=1e-5)
-
-
 def test_held_out_floor_is_about_the_quantile():
     rng = np.random.default_rng(0)
     distance = rng.normal(10, 1, 4000)
@@ -286,16 +261,6 @@ def test_patients_are_drawn_whole():
     drawn = core.draw_patients(np.arange(40), patients, 12, seed=5)
     assert len(drawn) == 12
     assert len(set(patients[drawn])) == 3
-
-
-def test_share_and_its_interval():
-    # Wilson's formula by hand for 5 of 100.
-    z, p, n = 1.959964, 0.05, 100
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    result = resampling.share(np.arange(100) < 5)
-    assert result["value"] == 0.05
-    np.testing.assert_allclose(result["interval"], [middle - half, middle + half], rtol=1e-5)
 
 
 def test_no_work_files_are_left(study):
