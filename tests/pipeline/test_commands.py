@@ -32,6 +32,7 @@ def test_the_default_system_is_planned_from_the_repository(tmp_path):
         ({"autoencodr": {}}, "autoencodr: unknown key; did you mean 'autoencoder'?"),
         ({"seed": "zero"}, "seed: "),
         ({"sampling": {"steps": 0}}, "sampling.steps: "),
+        ({"audit": {"gates": {"fidd": {"at_most": 1}}}}, "audit.gates: no figure 'fidd'"),
         ({"source": {"kind": "folder", "root": "$NOT_SET_ANYWHERE"}}, "NOT_SET_ANYWHERE"),
     ],
 )
