@@ -58,19 +58,26 @@ class Reader:
             UserError: it cannot be read, holds several pictures, or is neither grey nor RGB.
         """
         name = shown(path)
-        with _opened(path, content) as file:
+        # What Pillow warns of, it decodes all the same, or fails at.
+        with _opened(path, content) as file, warnings.catch_warnings(action="ignore"):
             try:
                 meant = _meaning(file, name)
                 image, narrowed = self._decoded(file, name, meant)
-            except (OSError, SyntaxError, ValueError, EOFError) as error:
-                raise UserError(
-                    f"{name}: cannot be read as an image: {_why(file, error)}"
-                ) from None
+                if not image.width * image.height:
+                    raise ValueError("it has no pixels")
+            except UserError:
+                raise
             except PIL.Image.DecompressionBombError:
                 raise UserError(
                     f"{name}: has more than {2 * PIL.Image.MAX_IMAGE_PIXELS:,} pixels, the most "
                     "that an image may have; reduce it, or cut it into tiles"
                 ) from None
+            except Exception as error:  # of any kind, as Pillow trusts the file's own numbers
+                raise UserError(
+                    f"{name}: cannot be read as an image: {_why(file, error)}"
+                ) from None
+        if meant and meant.white_is_zero:
+            self._saw("files have white at 0 (WhiteIsZero) and are read with black at 0", name)
         if image.mode.startswith("I"):
             return self._integers(np.asarray(image), meant, name)
         if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA") or narrowed:
@@ -96,22 +103,25 @@ class Reader:
             print(f"Note: {self._root}: {len(names)} {what}, {first(names)}", file=sys.stderr)
         self._used.judge()
 
+    def _saw(self, what: str, name: str) -> None:
+        self._seen.setdefault(what, []).append(name.removeprefix(f"{shown(self._root)}/"))
+
     def _decoded(
         self, file: IO[bytes], name: str, meant: tiff.Meaning | None
     ) -> tuple[PIL.Image.Image, bool]:
         """The picture, turned upright, and whether Pillow has taken bits away from it."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-                image = PIL.Image.open(file, formats=_FORMATS)
+            image = PIL.Image.open(file, formats=_FORMATS)
         except PIL.UnidentifiedImageError:
             if meant is None:
                 raise
             return tiff.grey(file, name), False
         count = getattr(image, "n_frames", 1)
         if image.format == "MPO":
-            what = "files are phones' JPEGs of several pictures (MPO), of which the first is read"
-            self._seen.setdefault(what, []).append(name.removeprefix(f"{shown(self._root)}/"))
+            self._saw(
+                "files are phones' JPEGs of several pictures (MPO), of which the first is read",
+                name,
+            )
         elif count > 1:
             raise UserError(
                 f"{name}: holds {count} pictures, an animation or pages; expected one a file: save "

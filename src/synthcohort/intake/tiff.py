@@ -45,7 +45,7 @@ def meaning(file: IO[bytes], name: str) -> Meaning:
             count, page = len(opened.pages), opened.pages.first
             series = opened.series[0]
             extent = dict(zip(series.axes, series.shape, strict=True))
-    except Exception as error:  # of any kind, as it trusts the file's own numbers
+    except Exception as error:  # of any kind, as tifffile trusts the file's own numbers
         raise ValueError(f"{error or type(error).__name__}") from None
     stack = {axis: n for axis, n in extent.items() if axis not in "YXS" and n > 1}
     if count == 1 and (fault := _fault(page)):
