@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from synthcohort import sources
 from synthcohort.errors import UserError
+from synthcohort.intake import published
 from synthcohort.sources import medmnist
 
 COUNTS = {"train": 4, "val": 2, "test": 3}
@@ -66,6 +67,46 @@ def test_names_and_patients_are_taken_from_the_settings_and_the_file(tmp_path):
     assert [image.label for image in images[:4]] == [("well", "ill")[c] for c in classes]
 
 
+@pytest.mark.parametrize(
+    "shaped",
+    [
+        lambda ids: ids[:, None],
+        lambda ids: ids.astype(str)[:, None],
+        lambda ids: ids.astype(">i4"),
+        lambda ids: np.asfortranarray(ids[:, None]),
+    ],
+)
+def test_patients_may_be_a_column_as_labels_are(tmp_path, shaped):
+    made = arrays() | {f"{s}_patients": shaped(np.arange(n) // 2) for s, n in COUNTS.items()}
+    images = read(write(tmp_path / "own.npz", made))
+    assert [image.patient_id for image in images[:4]] == ["0", "0", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        (np.array(["a", "b", "c", "d"], object), "train_patients holds Python objects"),
+        (np.arange(4).astype(object)[:, None], r".astype(str)"),
+        (np.array([1.0, np.nan, 2, 3]), "train_patients is 4 of float64"),
+        (np.array([b"a", b"b", b"c", b"d"]), "train_patients is 4 of |S1"),
+        (np.arange(8).reshape(4, 2), "train_patients is 4×2 of int64; expected one"),
+        (np.array(7), "train_patients is one value of int64"),
+    ],
+)
+def test_patients_that_are_no_ids_are_told(tmp_path, ids, said):
+    assert said in told(tmp_path, arrays() | {"train_patients": ids})
+
+
+def test_uint16_images_of_12_bits_are_refused_or_spread(tmp_path):
+    made = arrays(dtype=np.uint16)
+    made |= {key: array >> 4 for key, array in made.items() if "images" in key}
+    assert "source.bits: 12" in told(tmp_path, made)
+    images = read(tmp_path / "own.npz", bits=12)
+    expected = np.rint(made["train_images"][0] * (65535 / 4095))
+    np.testing.assert_array_equal(images[0].pixels, expected)
+    assert "train_images[0]: holds values up to" in told(tmp_path, made, bits=8)
+
+
 def test_several_findings_become_attributes(tmp_path):
     made = arrays(columns=3)
     path = write(tmp_path / "own.npz", made)
@@ -99,7 +140,7 @@ def test_an_empty_val_is_no_fault(tmp_path):
         ({"val_labels": np.full((2, 1), -1)}, "val_labels holds -1 in row 0"),
         ({"train_patients": np.arange(3)}, "has 4 images but train_patients 3 rows"),
         ({"train_patients": np.arange(4)}, "patients are given for some splits only"),
-        ({"train_labels": np.array([[{}]] * 4)}, "cannot be read as an npz: Object arrays"),
+        ({"train_labels": np.array([[{}]] * 4)}, "train_labels holds Python objects"),
     ],
 )
 def test_a_file_of_another_layout_is_told(tmp_path, changes, said):
@@ -149,6 +190,9 @@ def test_an_absent_file_is_told(tmp_path):
         ({"path": "own.npz", "labels": ["a", "a"]}, "labels has a name twice"),
         ({"flag": "chestmnist", "licence": "CC0"}, "give licence and gated with path only"),
         ({"flag": "organmnist3d"}, "organmnist3d holds volumes"),
+        ({"flag": "chestmnist", "bits": 12}, "give bits with path only"),
+        ({"path": "own.npz", "altered": {"own.npz": f"md5:{'0' * 32}"}}, "with flag only"),
+        ({"flag": "chestmnist", "altered": {"chestmnist.npz": "yes"}}, "should match pattern"),
         ({"flag": "chestmnist", "size": 32}, "Input should be 28, 64, 128 or 224"),
     ],
 )
@@ -189,12 +233,55 @@ def test_a_set_is_fetched_at_its_size_unless_its_folder_is_given(tmp_path, monke
     assert checksum == "md5:9de6cd0b934ebb5b7426cfba5efbae16"
 
 
+def altered(path: Path) -> dict[str, str]:
+    """What the settings say of a stand-in for a published file."""
+    with path.open("rb") as file:
+        return {path.name: published.checksum(file)}
+
+
 def test_a_set_brings_the_names_of_its_labels(tmp_path):
-    write(tmp_path / "pneumoniamnist.npz", arrays())
-    source = medmnist.Source(flag="pneumoniamnist", root=tmp_path)
+    accepted = altered(write(tmp_path / "pneumoniamnist.npz", arrays()))
+    source = medmnist.Source(flag="pneumoniamnist", root=tmp_path, altered=accepted)
     assert {image.label for image in medmnist.read(source, None)} == {"normal", "pneumonia"}
-    write(tmp_path / "chestmnist_64.npz", arrays(columns=14))
-    source = medmnist.Source(flag="chestmnist", size=64)
+    accepted = altered(write(tmp_path / "chestmnist_64.npz", arrays(columns=14)))
+    source = medmnist.Source(flag="chestmnist", size=64, altered=accepted)
     first = next(iter(medmnist.read(source, tmp_path)))
     assert list(first.attributes)[:2] == ["atelectasis", "cardiomegaly"]
     assert len(first.attributes) == 14
+
+
+@pytest.mark.parametrize("fetched", [True, False])
+def test_a_file_that_is_not_the_published_one_is_refused(tmp_path, fetched):
+    write(tmp_path / "pneumoniamnist.npz", arrays())
+    source = medmnist.Source(flag="pneumoniamnist", root=None if fetched else tmp_path)
+    with pytest.raises(UserError) as error:
+        list(medmnist.read(source, tmp_path if fetched else None))
+    message = str(error.value)
+    assert "pneumoniamnist.npz (md5:28209eda62fecd6e6a2d98b1501bb15f, here md5:" in message
+    (line,) = altered(tmp_path / "pneumoniamnist.npz").items()
+    assert message.endswith("source:\n    altered:\n      {}: {}".format(*line))
+
+
+def test_an_altered_file_is_accepted_by_its_checksum_alone_and_told(tmp_path, monkeypatch):
+    path = write(tmp_path / "pneumoniamnist.npz", arrays())
+
+    def read_with(accepted: dict[str, str]) -> list:
+        source = medmnist.Source(flag="pneumoniamnist", root=tmp_path, altered=accepted)
+        return list(medmnist.read(source, None))
+
+    right = altered(path)
+    assert len(read_with(right)) == 9
+    terms = sources.terms(medmnist.Source(flag="pneumoniamnist", altered=right))
+    assert f"altered by somebody since it was published, in the files {path.name} (md5:" in (
+        terms.source
+    )
+    assert terms.note == "They are those of the set as it was published."
+    with pytest.raises(UserError, match="has another checksum"):
+        read_with({path.name: f"md5:{'0' * 32}"})
+    with pytest.raises(UserError, match=r"source\.altered: chestmnist\.npz.* take the name out"):
+        read_with({"chestmnist.npz": right[path.name]})
+    info = {**medmnist._info("pneumoniamnist"), "MD5": right[path.name].removeprefix("md5:")}
+    monkeypatch.setattr(medmnist, "_info", lambda flag: info)
+    assert len(read_with({})) == 9
+    with pytest.raises(UserError, match=r"altered: pneumoniamnist\.npz.* take the name out"):
+        read_with(right)

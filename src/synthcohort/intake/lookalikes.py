@@ -1,6 +1,7 @@
 """What a file is that cannot be read as what its name says: a pointer, a web page, an archive."""
 
 import re
+from pathlib import Path
 
 # Enough for what stands at a fixed place, such as NIfTI's magic in byte 344.
 HEAD = 512
@@ -56,3 +57,21 @@ def what(head: bytes) -> str:
     if "\ufffd" not in text[:-1] and all(c.isprintable() or c.isspace() for c in text[:-1]):
         return "it is text; check what it says, then fetch the file again, or leave it out"
     return ""
+
+
+def why(path: Path, error: Exception, begins: bytes) -> str:
+    """Why a file cannot be read whose kind begins with `begins`: what it is instead, or the fault.
+
+    It reads after a colon, as `what` does.
+    """
+    if path.is_symlink() and not path.exists():
+        return (
+            f"it is a link that leads to nothing ({path.readlink()}); fetch what it stands for (in "
+            "a DataLad clone: datalad get .)"
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    otherwise = f"{error or type(error).__name__}; it is damaged or truncated: fetch it again"
+    return otherwise if head.startswith(begins) and head else what(head) or otherwise
