@@ -77,7 +77,7 @@ def test_table_and_expression_complete_each_other_and_what_is_left_out_is_told(c
     assert [(i.patient_id, i.label) for i in images] == [("p1", "sick"), ("p2", "well")]
     told = capsys.readouterr().err
     assert "1 images are not listed and left out, a/p1_2.PNG" in told
-    assert "1 files are not images, read.me" in told
+    assert "not taken: 1 *.me (read.me)" in told
 
 
 def test_labels_are_merged_and_splits_renamed(tmp_path):
@@ -155,7 +155,7 @@ def png_of_16_bit_colour() -> bytes:
     [
         ("alpha.png", "mode RGBA"),
         ("cmyk.jpg", "mode CMYK"),
-        ("float.tif", "mode F"),
+        ("float.tif", "32-bit floating-point numbers"),
         ("large.tif", "mode I"),
         ("deep.png", "RGB with 16 bits a channel"),
         ("film.gif", "holds 2 pictures"),

@@ -13,6 +13,7 @@ from typing import Literal
 from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
 from synthcohort.intake import pictures, tables
+from synthcohort.intake.finder import find
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
 from synthcohort.sources import Terms
@@ -57,15 +58,17 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
             )
     if (settings.root / "boneage-test-dataset").exists():
         print("Note: boneage-test-dataset is left out: it has no bone ages", file=sys.stderr)
+    reader = pictures.Reader(settings.root)
     for name, (label, age) in progress("reading images", of=sorted(rows.items())):
         yield Image(
-            pixels=pictures.pixels(files[name]),
+            pixels=reader.pixels(files[name]),
             image_id=name,
             patient_id=name,
             source_file=files[name].relative_to(settings.root).as_posix(),
             label=label,
             attributes={"age_months": age},
         )
+    reader.judge()
 
 
 def _rows(path: Path) -> dict[str, tuple[str, float]]:
@@ -96,9 +99,7 @@ def _rows(path: Path) -> dict[str, tuple[str, float]]:
 def _files(images: Path) -> dict[str, Path]:
     """The images by id, at any depth: one of the published archives has a folder in the folder."""
     files: dict[str, Path] = {}
-    for path in sorted(images.rglob("*.png")):
-        if path.name.startswith("."):
-            continue
+    for path in find(images, (".png",)).files if images.is_dir() else ():
         if path.stem in files:
             raise UserError(f"{path}: there is another {path.name} at {files[path.stem]}; keep one")
         files[path.stem] = path

@@ -1,6 +1,6 @@
 """Images in folders: PNG, JPEG, TIFF and the like, described by their path, by a CSV or by both."""
 
-import glob
+import fnmatch
 import re
 import sys
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
 from synthcohort.intake import pictures, tables
+from synthcohort.intake.finder import Found, counted, find, shown
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
 from synthcohort.sources import Declared
@@ -56,6 +57,10 @@ class Source(Declared):
     """New names for labels; several with one new name are merged, those not listed stay."""
     splits: Annotated[dict[str, Literal["train", "val", "test"]], Field(default_factory=dict)]
     """What the official split's parts are called where it is not train, val and test."""
+    bits: Annotated[int, Field(ge=1, le=16)] | None = None
+    """How many bits of a pixel are used in files that hold more than 8: 12 where the values end at
+    4095. They are spread over the whole range of 8 or 16 bits. By default all 16 are, and a cohort
+    that would come out dark so is refused."""
 
     @field_validator("expression")
     @classmethod
@@ -109,14 +114,17 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
         UserError: no folder or no images; an image, the expression or the table does not give what
             is asked of it. The message names the files or lines.
     """
-    files = _find(settings)
+    found = _find(settings)
+    files = [path.relative_to(settings.root).as_posix() for path in found.files]
     described = {file: {} for file in files} if settings.table is None else _table(settings, files)
     if settings.expression:
         _match(settings, described)
+        _agree(settings, found)
     _rename(settings, described)
+    reader = pictures.Reader(settings.root, settings.bits, "source.bits")
     for file, of in progress("reading images", of=sorted(described.items())):
         yield Image(
-            pixels=pictures.pixels(settings.root / file),
+            pixels=reader.pixels(settings.root / file),
             image_id=file,
             patient_id=of["patient"],
             source_file=file,
@@ -127,24 +135,51 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
                 name: float(of[f"attributes.{name}"]) for name in settings.columns.attributes
             },
         )
+    reader.judge()
 
 
-def _find(settings: Source) -> list[str]:
+def _find(settings: Source) -> Found:
     if not settings.root.is_dir():
         raise UserError(f"source.root: {settings.root} is not a folder; give the images' folder")
-    # Unlike Path.glob, it follows links to folders and passes over hidden files.
-    found = glob.glob(settings.pattern, root_dir=settings.root, recursive=True)  # noqa: PTH207
-    found = sorted({Path(name).as_posix() for name in found if (settings.root / name).is_file()})
-    files = [name for name in found if name.lower().endswith(pictures.SUFFIXES)]
-    others = sorted(set(found) - set(files) - {str(settings.table)})
-    if others:
-        _note(f"{settings.root}: {len(others)} files are not images, {first(others)}")
-    if not files:
+    pattern = PurePosixPath(settings.pattern).parts
+    found = find(
+        settings.root,
+        lambda path: path.name.lower().endswith(pictures.SUFFIXES) and _fits(path.parts, pattern),
+        besides=[settings.table] if settings.table else [],
+    )
+    if not found.files:
         raise UserError(
             f"{settings.root}: no images match {settings.pattern!r}; expected files that end in "
-            f"{', '.join(pictures.SUFFIXES)}; check source.root and source.pattern"
+            f"{', '.join(pictures.SUFFIXES)}; there are {counted(found.passed_over) or 'none'}; "
+            "check source.root and source.pattern"
         )
-    return files
+    return found
+
+
+def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Whether a path fits a glob pattern in which ** stands for any number of folders."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_fits(parts[start:], pattern[1:]) for start in range(len(parts) + 1))
+    return (
+        bool(parts) and fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+    )
+
+
+def _agree(settings: Source, found: Found) -> None:
+    """Refuse a file that is reached by links alone and by each as something else."""
+    expression = re.compile(settings.expression)
+    for paths in found.again:
+        taken, other = (path.relative_to(settings.root).as_posix() for path in paths)
+        one, two = expression.search(taken), expression.search(other)
+        by_link = paths[0].resolve() != settings.root.resolve() / taken
+        if by_link and two and one.groupdict() != two.groupdict():
+            raise UserError(
+                f"{settings.root}: {shown(taken)} and {shown(other)} are links to one file, but "
+                f"source.expression finds {one.groupdict()} and {two.groupdict()}; keep the right "
+                "one"
+            )
 
 
 def _table(settings: Source, files: list[str]) -> dict[str, dict[str, str]]:
