@@ -45,7 +45,8 @@ class UsedRange:
                 f"({full}); raise it to {high.bit_length()}"
             )
         if low < high:  # an empty picture tells nothing
-            self._seen[depth].append((name, high, high / full))
+            short = name.removeprefix(f"{self._root}").lstrip("/: ")
+            self._seen[depth].append((short, high, high / full))
         top = 255 if bits <= 8 else 65535
         if inverted:
             values = full - values.astype(np.int64)
