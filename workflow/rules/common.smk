@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -43,7 +44,10 @@ os.environ.update(
 
 def as_json(section):
     """A section of the settings as the command line takes it; a change in it re-runs the rule."""
-    return json.dumps(section.model_dump(mode="json"), sort_keys=True)
+    text = json.dumps(section.model_dump(mode="json"), sort_keys=True)
+    # To Snakemake a word in braces is a wildcard. JSON's own braces stand before quotes or braces;
+    # any other one is in a text, where it may be written as its number.
+    return re.sub(r'\{(?!["}])', r"\\u007b", text)
 
 
 def paths_of(models):
