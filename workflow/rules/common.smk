@@ -15,7 +15,9 @@ from synthcohort.files import digest
 try:
     SYSTEM = synthcohort_config.check(config)
 except UserError as error:
-    raise WorkflowError(str(error))
+    several = ", ".join(map(str, workflow.configfiles[1:]))
+    hint = f"\n{several} was read as configuration, too; a target goes before --configfile"
+    raise WorkflowError(str(error) + (hint if several else ""))
 
 RESULTS = f"results/{SYSTEM.name}"
 # Logs are removed before a rule is tried again. Journals must outlive that, so to Snakemake they
