@@ -4,14 +4,15 @@ import glob
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
-from synthcohort.intake import pictures, tables
+from synthcohort.intake import ids, pictures, tables
+from synthcohort.intake.paths import Files
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
 from synthcohort.sources import Declared
@@ -124,7 +125,8 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
             session=of.get("session", ""),
             split=of.get("split", ""),
             attributes={
-                name: float(of[f"attributes.{name}"]) for name in settings.columns.attributes
+                name: tables.number(of[f"attributes.{name}"])
+                for name in settings.columns.attributes
             },
         )
 
@@ -148,46 +150,57 @@ def _find(settings: Source) -> list[str]:
 
 
 def _table(settings: Source, files: list[str]) -> dict[str, dict[str, str]]:
-    """The attributes that the table's columns give to each file it lists."""
+    """The attributes that the table's columns give to each file it lists, and "at", its line."""
     path = settings.root / settings.table
     wanted = {"file": settings.columns.file, **settings.named_columns}
     numbers = {f"attributes.{column}": column for column in settings.columns.attributes}
     wanted |= numbers
-    by_name: dict[str, list[str]] = {}
-    for file in files:
-        by_name.setdefault(str(PurePosixPath(file).with_suffix("")), []).append(file)
-    # An exact path comes before a path without its suffix.
-    by_name |= {file: [file] for file in files}
+    rows = tables.rows(path, {column: f"source.columns.{name}" for name, column in wanted.items()})
+    if not rows:
+        raise UserError(f"{path}: has no rows below its header; expected one an image")
+    known = Files(settings.root, files)
+    matches = _matches(known, [row[settings.columns.file] for _, row in rows], path)
 
     described: dict[str, dict[str, str]] = {}
     absent, ambiguous, twice, unread = [], [], [], []
-    keys = {column: f"source.columns.{name}" for name, column in wanted.items()}
-    for line, row in tables.rows(path, keys):
-        of = {name: row[column] for name, column in wanted.items()}
+    for (line, row), found in zip(rows, matches, strict=True):
+        of = {name: row[column] for name, column in wanted.items()} | {"at": f"line {line}: "}
         name = of.pop("file")
-        matches = by_name.get(name, [])
-        if len(matches) != 1:
-            (ambiguous if matches else absent).append(f"line {line}: {name!r}")
-        elif matches[0] in described:
+        if len(found) > 1:
+            ambiguous.append(f"line {line}: {name!r} ({' or '.join(map(repr, found[:2]))})")
+        elif not found:
+            near = known.near(name) if len(absent) < 5 else ""
+            absent.append(f"line {line}: {name!r}{near}")
+        elif found[0] in described:
             twice.append(f"line {line}: {name!r}")
         else:
-            described[matches[0]] = of
-        odd = [key for key in numbers if not tables.is_number(of[key])]
+            described[found[0]] = of
+        odd = [key for key in numbers if tables.number(of[key]) is None]
         unread += [f"line {line}: {name!r} has {of[key]!r} as {numbers[key]!r}" for key in odd]
     for faults, what in (
         (absent, f"there is no such image in {settings.root} that matches {settings.pattern!r}"),
-        (ambiguous, "several images have this name; add the suffix"),
+        (ambiguous, "several images have this name; give the path, and add the suffix"),
         (twice, "the image is listed twice; keep one row"),
         (unread, "expected a number; fill it in, or leave the row out"),
     ):
         if faults:
             raise UserError(f"{path}: {len(faults)} rows, {first(faults)}: {what}")
-    if not described:
-        raise UserError(f"{path}: has no rows below its header; expected one an image")
     left_out = [file for file in files if file not in described]
     if left_out:
         _note(f"{path}: {len(left_out)} images are not listed and left out, {first(left_out)}")
     return described
+
+
+def _matches(known: Files, names: list[str], table: Path) -> list[list[str]]:
+    """The files that each name in a table may mean: one where the table is right."""
+    found = [known.named(name) for name in names]
+    if any(found):
+        return found
+    # Only where no name is a path: an image that is missing must not be found in another folder.
+    found = [known.below(name) for name in names]
+    if all(len(of) == 1 for of in found):
+        _note(f"{table}: names images without their folders: {names[0]!r} is {found[0][0]!r}")
+    return found
 
 
 def _match(settings: Source, described: dict[str, dict[str, str]]) -> None:
@@ -209,25 +222,36 @@ def _match(settings: Source, described: dict[str, dict[str, str]]) -> None:
 
 
 def _rename(settings: Source, described: dict[str, dict[str, str]]) -> None:
-    """Check that no attribute is empty, and rename labels and splits as the settings say."""
-    for name in ("patient", "label"):
-        empty = [file for file, of in described.items() if of.get(name) == ""]
-        if empty:
-            raise UserError(
-                f"{settings.root}: {len(empty)} images have an empty {name}, {first(empty)}; "
-                f"expected one for every image from source.expression or source.columns.{name}"
-            )
+    """Bring labels and splits to the names that the settings give, and check what is not known."""
     for key, names in (("label", settings.labels), ("split", settings.splits)):
         found = {of[key] for of in described.values() if key in of}
-        unused = sorted(set(names) - found)
+        by_key = {ids.key(name): new for name, new in names.items()}
+        unused = sorted(set(by_key) - set(map(ids.key, found)))
         if unused:
+            absent = next(name for name in names if ids.key(name) in unused)
             raise UserError(
-                f"source.{key}s: no image has the {key} {unused[0]!r}; those found are "
+                f"source.{key}s: no image has the {key} {absent!r}; those found are "
                 f"{', '.join(map(repr, sorted(found))) or 'none'}"
             )
         for of in described.values():
             if key in of:
-                of[key] = names.get(of[key], of[key])
+                of[key] = names.get(of[key]) or by_key.get(ids.key(of[key]), of[key])
+    for of in described.values():
+        of.update({name: "" for name in ("session", "split") if ids.is_unknown(of.get(name, ""))})
+    for name in ("patient", "label"):
+        unknown = [
+            f"{of.get('at', '')}{file}" + (f" has {of[name]!r}" if of[name] else "")
+            for file, of in described.items()
+            if ids.is_unknown(of.get(name, "known"))
+        ]
+        if unknown:
+            where = settings.root / (settings.table or "")
+            raise UserError(
+                f"{where}: {len(unknown)} images have an empty {name}, {first(unknown)}; expected "
+                f"one for every image from source.expression or source.columns.{name}. NA, None, - "
+                "and the like count as empty"
+                + (": a class of that name needs another (source.labels)" * (name == "label"))
+            )
     odd = sorted({of.get("split", "") for of in described.values()} - {"", "train", "val", "test"})
     if odd:
         raise UserError(
