@@ -109,11 +109,11 @@ def test_a_file_of_another_layout_is_told(tmp_path, changes, said):
 
 def test_labels_that_do_not_fit_their_names_are_told(tmp_path):
     made = arrays() | {"test_labels": np.array([[0], [1], [2]])}
-    assert "test_labels holds 2 in row 2; expected whole numbers from 0 to 1" in told(
+    assert "test_labels holds 2 in row 2; expected whole numbers among [0, 1]" in told(
         tmp_path, made, labels=("well", "ill")
     )
     made = {key: a * 2 if "labels" in key else a for key, a in arrays(columns=3).items()}
-    assert "from 0 to 1" in told(tmp_path, made)
+    assert "among [0, 1]" in told(tmp_path, made)
     assert "one for each of well, ill" in told(tmp_path, arrays(columns=3), labels=("well", "ill"))
 
 

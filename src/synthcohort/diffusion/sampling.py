@@ -45,7 +45,8 @@ def sample(
 ) -> None:
     """Draw one shard and write it as npz: images n×C×H×W in the cohort's dtype, labels and index
     (the running number within the label) int64, seeds int64, label_names; and, where the cohort has
-    them, attributes n×A float32 and attribute_names."""
+    them, attributes n×A float32 and attribute_names, and label_numbers where class numbers are not
+    the places in label_names."""
     device = hardware.open()
     data = open_cohort(cohort, split)
     names = read_json(diffusion / "labels.json")["names"]
@@ -68,6 +69,7 @@ def sample(
             made.append(from_model(images, data.images.dtype))
             bar.update(len(images))
     known = {"attributes": numbers, "attribute_names": np.array(data.attribute_names)}
+    classes = {"label_numbers": np.array(data.class_numbers, dtype=np.int64)}
     with atomic_file(out) as temporary:
         np.savez(
             temporary,
@@ -77,6 +79,7 @@ def sample(
             seeds=np.array(seeds, dtype=np.int64),
             label_names=np.array(names),
             **(known if data.attribute_names else {}),
+            **(classes if data.class_numbers != list(range(len(names))) else {}),
         )
     journal.result(images=len(mine))
 

@@ -44,10 +44,11 @@ class Source(Declared):
     """In place of `flag`: an npz of one's own with {train,val,test}_images (N×H×W or N×H×W×3, uint8
     or uint16) and {train,val,test}_labels (N×1 class numbers, or N×K zeros and ones, a column a
     finding). Arrays {train,val,test}_patients (N numbers or texts) may say whose the images are;
-    otherwise each image counts as a patient of its own."""
+    otherwise each image counts as a patient of its own. Arrays label_names and label_numbers, as
+    the export writes them, name the classes or findings."""
     labels: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """Names of the classes or findings in `path`, in order of their numbers; by default the numbers
-    themselves."""
+    """Names of the classes or findings in `path`, in order of their numbers from 0; by default
+    those in the file, or the numbers themselves."""
 
     @model_validator(mode="after")
     def _one_place(self) -> "Source":
@@ -117,9 +118,10 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
             labels that do not fit the images or the names.
     """
     info = _info(settings.flag) if settings.flag else None
-    names = list(info["label"].values()) if info else list(settings.labels)
+    given = dict(enumerate(info["label"].values() if info else settings.labels))
     path = settings.path or (settings.root or root) / _file_name(settings)
     with _opened(path) as archive:
+        names = _names(archive, path, given)
         parts = [_part(archive, path, split) for split in SPLITS]
         several = _check(parts, names, path)
         with progress("reading images", total=sum(part.shape[0] for part in parts)) as bar:
@@ -133,8 +135,9 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
                         patient_id=part.patients[i] if part.patients else image_id,
                         source_file=path.name,
                         split=part.split,
-                        label="" if several else _name(label[0], names),
-                        attributes={_name(k, names): float(has) for k, has in enumerate(label)}
+                        label="" if several else names.get(label[0], str(label[0])),
+                        class_number=None if several else label[0],
+                        attributes={names.get(k, str(k)): float(has) for k, has in enumerate(label)}
                         if several
                         else {},
                     )
@@ -158,10 +161,6 @@ def _info(flag: str) -> Mapping[str, Any]:
 
 def _file_name(settings: Source) -> str:
     return f"{settings.flag}.npz" if settings.size == 28 else f"{settings.flag}_{settings.size}.npz"
-
-
-def _name(number: int, names: Sequence[str]) -> str:
-    return names[number] if names else str(number)
 
 
 @contextmanager
@@ -216,30 +215,53 @@ def _part(archive: zipfile.ZipFile, path: Path, split: str) -> _Part:
     return _Part(split, shape, dtype, labels.astype(np.int64), patients)
 
 
+def _names(archive: zipfile.ZipFile, path: Path, given: dict[int, str]) -> dict[int, str]:
+    """The name of every class number: those `given`, or the file's; none where there are none."""
+    if "label_names.npy" not in archive.namelist():
+        return given
+    found = _array(archive, "label_names").astype(str).ravel().tolist()
+    numbers = list(range(len(found)))
+    if "label_numbers.npy" in archive.namelist():
+        numbers = _array(archive, "label_numbers").ravel().tolist()
+    if not len(numbers) == len(found) == len(set(numbers)) == len(set(found)):
+        raise UserError(
+            f"{path}: label_names and label_numbers are {found} and {numbers}; expected a name "
+            "and a number of its own for every class"
+        )
+    names = dict(zip(numbers, found, strict=True))
+    odd = {number: name for number, name in names.items() if given.get(number, name) != name}
+    if odd:
+        raise UserError(
+            f"{path}: its label_names call the classes {odd}, but source.labels "
+            f"{ {number: given[number] for number in odd} }; correct source.labels or leave it out"
+        )
+    return given or names
+
+
 def _array(archive: zipfile.ZipFile, key: str) -> np.ndarray:
     with archive.open(f"{key}.npy") as file:
         return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def _check(parts: Sequence[_Part], names: Sequence[str], path: Path) -> bool:
+def _check(parts: Sequence[_Part], names: Mapping[int, str], path: Path) -> bool:
     """Whether an image may have several of the names; the parts must agree with them."""
     columns = {part.split: part.labels.shape[1] for part in parts}
     several = columns["train"] > 1
     if len(set(columns.values())) > 1 or (several and names and len(names) != columns["train"]):
         raise UserError(
             f"{path}: the columns of the labels are {columns}; expected the same number in each"
-            + (f", one for each of {', '.join(names)}" if several and names else "")
+            + (f", one for each of {', '.join(names.values())}" if several and names else "")
         )
     if len({bool(part.patients) for part in parts if part.shape[0]}) > 1:
         raise UserError(f"{path}: patients are given for some splits only; give them for all")
-    most = 2 if several else len(names) or np.inf
+    known = [0, 1] if several else sorted(names)
     for part in parts:
-        wrong = np.argwhere((part.labels < 0) | (part.labels >= most))
+        wrong = np.argwhere((part.labels < 0) | (~np.isin(part.labels, known) if known else False))
         if len(wrong):
             row, column = wrong[0]
             raise UserError(
                 f"{path}: {part.split}_labels holds {part.labels[row, column]} in row {row}; "
-                f"expected whole numbers from 0{f' to {most - 1}' if most < np.inf else ''}"
+                f"expected whole numbers {f'among {known}' if known else 'from 0'}"
             )
     return several
 
