@@ -5,6 +5,7 @@ its attributes from a seed of its own, and every batch is filled up to the same 
 shard nor its neighbours matter.
 """
 
+import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from synthcohort.cohort import open_cohort
 from synthcohort.config import Sampling
 from synthcohort.device import Hardware
-from synthcohort.diffusion.plan import attributes, counts, of_shard
+from synthcohort.diffusion.plan import attributes, counts, lacking, of_shard
 from synthcohort.diffusion.schedule import build_sampler
 from synthcohort.files import atomic_file, read_json
 from synthcohort.models import load_autoencoder, load_denoiser
@@ -51,6 +52,9 @@ def sample(
     data = open_cohort(cohort, split)
     names = read_json(diffusion / "labels.json")["names"]
     each = counts(settings, names, data.classes[data.of("train")])
+    if shard == 0:  # once for all
+        for told in lacking(each, data):
+            print(f"Note: {told}", file=sys.stderr)
     mine = of_shard(settings, each, shard)
     seeds = [derive(seed, "sample", names[label], index) for label, index in mine]
     numbers = attributes(data, names, mine, seeds)
