@@ -3,6 +3,7 @@
 import glob
 import re
 import sys
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,7 +25,8 @@ class Columns(Settings):
     """Names of the table's columns; one left empty is not read."""
 
     file: str = "file"
-    """The image's path relative to `root`, with or without its suffix."""
+    """The image's path relative to `root`, with or without its suffix; or its name alone where no
+    row has a path and only one image below `root` has that name."""
     patient: str = ""
     """The patient that the image is of."""
     label: str = ""
@@ -34,7 +36,8 @@ class Columns(Settings):
     split: str = ""
     """The part of the official split that the image is in."""
     attributes: tuple[str, ...] = ()
-    """Columns of numbers that belong to each image: an age; 0 or 1 for each of several findings."""
+    """Columns of numbers that belong to each image: an age; 0 or 1 (or False, True) for each of
+    several findings."""
 
 
 class Source(Declared):
@@ -54,7 +57,8 @@ class Source(Declared):
     columns: Columns = Columns()
     """Which column of `table` holds what."""
     labels: Annotated[dict[str, str], Field(default_factory=dict)]
-    """New names for labels; several with one new name are merged, those not listed stay."""
+    """New names for labels; several with one new name are merged, those not listed stay. A class
+    that is called None, NA, - or the like needs one: these count as not known."""
     splits: Annotated[dict[str, Literal["train", "val", "test"]], Field(default_factory=dict)]
     """What the official split's parts are called where it is not train, val and test."""
 
@@ -205,10 +209,11 @@ def _matches(known: Files, names: list[str], table: Path) -> list[list[str]]:
 
 def _match(settings: Source, described: dict[str, dict[str, str]]) -> None:
     """Add the attributes that the expression's groups find in each path."""
-    expression = re.compile(settings.expression)
+    # Letters with marks have two forms, and what is typed is seldom the one that macOS writes.
+    expression = re.compile(unicodedata.normalize("NFC", settings.expression))
     unmatched = []
     for file, of in described.items():
-        match = expression.search(file)
+        match = expression.search(unicodedata.normalize("NFC", file))
         if match is None:
             unmatched.append(file)
         else:
