@@ -62,7 +62,7 @@ def test_links_that_call_one_image_two_things_are_refused(tmp_path):
         (tmp_path / "root" / name).parent.mkdir(parents=True)
         (tmp_path / "root" / name).symlink_to(picture)
     assert len(read(tmp_path / "root", expression=r"(?P<patient>p\d)")) == 1
-    with pytest.raises(UserError, match=r"ill/p1\.png and well/p1\.png are links to one file"):
+    with pytest.raises(UserError, match=r"ill/p1\.png and .*well/p1\.png are links to one file"):
         read(tmp_path / "root", expression=BY_FOLDER)
 
 
@@ -102,3 +102,16 @@ def test_other_files_and_hidden_ones_are_counted(cohort, capsys):
         f"Note: {cohort}: not taken: 2 *.dcm (the first is a/p1.dcm), 3 hidden (the first is "
         "Thumbs.db), 1 without a suffix (LICENCE)"
     )
+
+
+def test_a_table_may_name_a_file_by_any_way_to_it(cohort, capsys):
+    (cohort / "c").symlink_to("a")
+    for names in (["c/p1_1.jpg", "b/p2_1"], ["p1_1.jpg", "p2_1.png"]):
+        lines = [f"{name},{i}" for i, name in enumerate(names)]
+        (cohort / "list.csv").write_text("\n".join(["file,who", *lines]))
+        images = read(cohort, table="list.csv", columns={"patient": "who"})
+        assert [image.image_id for image in images] == ["a/p1_1.jpg", "b/p2_1.png"]
+    assert "names images without their folders" in capsys.readouterr().err
+    (cohort / "list.csv").write_text("file,who\nc/p1_1.jpg,1\na/p1_1.jpg,2\n")
+    with pytest.raises(UserError, match=r"line 3: 'a/p1_1\.jpg': the image is listed twice"):
+        read(cohort, table="list.csv", columns={"patient": "who"})

@@ -10,7 +10,7 @@ from pathlib import Path
 from synthcohort.cohort import open_cohort
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
-from synthcohort.evaluation import metrics
+from synthcohort.evaluation import covered, metrics
 from synthcohort.evaluation.features import open_features
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.resampling import CONFIDENCE
@@ -57,6 +57,8 @@ def evaluate(
         samples,
         {name: path for name, path in models.items() if path is not None},
     )
+    compared = {label_names[i] for i in set(opened["test"].classes.tolist())}
+    note = covered.note(label_names, compared)
     n = {name: len(part.images) for name, part in opened.items()}
     patients = {name: len(set(opened[name].patients)) for name in ("train", "test")}
     for name in metric:
@@ -65,7 +67,9 @@ def evaluate(
         found = metrics.module(name).measure(
             settings, seed=seed, material=material, figure=figure, hardware=hardware
         )
-        result = about | {"n": n, "patients": patients} | found
+        result = about | {"n": n, "patients": patients, "note": note} | found
+        if not result["note"]:
+            del result["note"]
         result |= {"metric": name, "confidence": CONFIDENCE, "seed": seed}
         write_json(out / f"{name}.json", result | {"seconds": round(time.monotonic() - start, 1)})
         _note(journal, name, result)

@@ -4,6 +4,7 @@ No real image goes into it, nor a figure that shows one.
 """
 
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from synthcohort import config, shards, sources, summary
 from synthcohort.audit.gate import require_passed
 from synthcohort.errors import UserError
 from synthcohort.export import card, checksums, imagefolder, medmnist
-from synthcohort.export.split import assign
+from synthcohort.export.split import assign, lacking
 from synthcohort.files import atomic_directory, read_json, write_json
 from synthcohort.tracking.journal import Journal
 
@@ -26,6 +27,7 @@ PUBLIC = (
     "confidence",
     "interval_method",
     "n",
+    "note",
     "floor",
     "extractor",
     "layer",
@@ -69,6 +71,8 @@ def export(
             f"{audit}: every synthetic image is memorised and dropped, so there is nothing to "
             "export; train for a shorter time or on more patients (diffusion.images)"
         )
+    for told in lacking(sampled, split):
+        print(f"Note: {told}", file=sys.stderr)
     figures = {
         "figures/samples.png": (grid, "Synthetic images, drawn at random."),
         "figures/embedding.png": (

@@ -1,12 +1,13 @@
 """The files in a folder, at any depth: each real file once, and a word about what is not taken."""
 
+import fnmatch
 import os
 import sys
 import unicodedata
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 from synthcohort.errors import UserError, first
 
@@ -18,6 +19,7 @@ _LEFT_BY_SYSTEMS = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.
 class Found:
     """The files that are wanted, and what else there was."""
 
+    root: Path
     files: list[Path]
     """Paths that begin with the root, sorted as text, each real file once."""
     again: list[tuple[Path, Path]]
@@ -25,6 +27,10 @@ class Found:
     passed_over: dict[str, list[str]]
     """What was seen and not taken, relative to the root, by kind: a suffix such as "*.txt",
     "hidden", …"""
+
+    def linked(self, path: Path) -> bool:
+        """Whether links alone lead to a file that was found."""
+        return path.resolve() != self.root.resolve() / path.relative_to(self.root)
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ def find(
     root: Path,
     wanted: Callable[[Path], bool] | tuple[str, ...],
     *,
-    besides: Collection[Path] = (),
+    besides: Iterable[Path] = (),
 ) -> Found:
     """The files below the folder `root` that are wanted; links are followed, loops are not.
 
@@ -82,7 +88,12 @@ def find(
     _check(root, files, dangling)
     if passed_over:
         print(f"Note: {root}: not taken: {counted(passed_over)}", file=sys.stderr, flush=True)
-    return Found(files, again, passed_over)
+    return Found(root, files, again, passed_over)
+
+
+def fits(path: PurePath, pattern: str) -> bool:
+    """Whether a relative path fits a glob pattern in which ** stands for any number of folders."""
+    return _fit(path.parts, PurePosixPath(pattern).parts)
 
 
 def hidden(path: PurePath) -> bool:
@@ -107,6 +118,16 @@ def counted(passed_over: dict[str, list[str]]) -> str:
 def nameable(path: PurePath | str) -> bool:
     """Whether a table can hold a path: text in UTF-8 without control characters."""
     return not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in str(path))
+
+
+def _fit(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_fit(parts[start:], pattern[1:]) for start in range(len(parts) + 1))
+    return (
+        bool(parts) and fnmatch.fnmatchcase(parts[0], pattern[0]) and _fit(parts[1:], pattern[1:])
+    )
 
 
 def _walk(root: Path) -> Iterator[_Entry]:

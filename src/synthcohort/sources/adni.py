@@ -18,7 +18,7 @@ from pydantic import model_validator
 
 from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
-from synthcohort.intake import pictures, tables
+from synthcohort.intake import ids, pictures, tables
 from synthcohort.intake.finder import find, hidden
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
@@ -94,7 +94,7 @@ def _jpegs(settings: Source) -> Iterator[Image]:
     reader = pictures.Reader(settings.root)
     for path, part, label, match in progress("reading images", of=found):
         scan = match["scan"]
-        row = rows.get(scan, {})
+        row = rows.get(ids.key(scan), {})
         yield Image(
             pixels=reader.pixels(path),
             image_id=f"{scan}_{match['slice']}",
@@ -116,7 +116,7 @@ def _volumes(settings: Source) -> Iterator[Image]:
     found = _matched(paths, _VOLUME, "…_I<image id>.nii[.gz]")
     rows = _rows(settings, [match["scan"] for _, match in found])
     for path, match in progress("reading volumes", of=found, unit="volume"):
-        row = rows[match["scan"]]
+        row = rows[ids.key(match["scan"])]
         for index, place, picture in nifti.slices(path, settings.slicing):
             yield Image(
                 pixels=picture,
@@ -160,25 +160,36 @@ def _rows(settings: Source, scans: list[str]) -> dict[str, dict[str, str]]:
     path = settings.root / settings.table
     needed = ["Subject", *(["Group"] if settings.layout == "nifti" else [])]
     rows: dict[str, dict[str, str]] = {}
+    place: dict[str, int] = {}
     for line, row in tables.rows(path, dict.fromkeys(["Image Data ID", *needed, "Visit"], "")):
-        scan = row["Image Data ID"].removeprefix("I")
+        scan = ids.key(row["Image Data ID"].removeprefix("I"))
         if rows.setdefault(scan, row) != row:
             raise UserError(
                 f"{path}: line {line}: the image id {scan} has another row before, which differs; "
                 "keep the right one"
             )
-    wanted = sorted(set(scans), key=int)
+        place.setdefault(scan, line)
+    wanted = sorted({ids.key(scan) for scan in scans}, key=int)
+    there = [scan for scan in wanted if scan in rows]
+
+    def unknown(name: str) -> list[str]:
+        return [
+            f"I{scan} in line {place[scan]} ({rows[scan][name]!r})"
+            for scan in there
+            if ids.is_unknown(rows[scan][name])
+        ]
+
     for faults, what in (
-        ([scan for scan in wanted if scan not in rows], "are not in its column Image Data ID"),
-        *(
-            ([scan for scan in wanted if scan in rows and not rows[scan][name]], f"have no {name}")
-            for name in needed
+        (
+            [f"I{scan}" for scan in wanted if scan not in rows],
+            "are not in its column Image Data ID",
         ),
+        *((unknown(name), f"have no {name}") for name in needed),
     ):
         if faults:
             raise UserError(
                 f"{path}: {len(faults)} of {len(wanted)} scans {what}, "
-                f"{first([f'I{scan}' for scan in faults])}; fetch the collection's CSV file again "
+                f"{first(faults)}; fetch the collection's CSV file again "
                 "with these images in it, or take the images out"
             )
     return rows

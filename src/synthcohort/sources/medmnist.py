@@ -39,10 +39,11 @@ class Source(Declared):
     """In place of `flag`: an npz of one's own with {train,val,test}_images (N×H×W or N×H×W×3, uint8
     or uint16) and {train,val,test}_labels (N×1 class numbers, or N×K zeros and ones, a column a
     finding). Arrays {train,val,test}_patients (N numbers or texts) may say whose the images are;
-    otherwise each image counts as a patient of its own."""
+    otherwise each image counts as a patient of its own. Arrays label_names and label_numbers, as
+    the export writes them, name the classes or findings."""
     labels: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """Names of the classes or findings in `path`, in order of their numbers; by default the numbers
-    themselves."""
+    """Names of the classes or findings in `path`, in order of their numbers from 0; by default
+    those in the file, or the numbers themselves."""
     bits: Annotated[int, Field(ge=1, le=16)] | None = None
     """How many bits of uint16 images in `path` are used: 12 where the values end at 4095. They are
     spread over the whole range. By default all 16 are, and a cohort that would come out dark so is
@@ -130,7 +131,7 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
             labels that do not fit the images or the names.
     """
     info = _info(settings.flag) if settings.flag else None
-    names = list(info["label"].values()) if info else list(settings.labels)
+    given = dict(enumerate(info["label"].values() if info else settings.labels))
     path = settings.path or (settings.root or root) / _file_name(settings)
     if not path.exists() and not path.is_symlink():
         raise UserError(
@@ -141,6 +142,7 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
     with npz.opened(path) as archive:
         if info:
             _check_published(settings, info, path)
+        names = _names(archive, path, given)
         parts = [_part(archive, path, split) for split in SPLITS]
         several = _check(parts, names, path)
         with progress("reading images", total=sum(part.shape[0] for part in parts)) as bar:
@@ -155,8 +157,9 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
                         patient_id=part.patients[i] if part.patients else image_id,
                         source_file=path.name,
                         split=part.split,
-                        label="" if several else _name(label[0], names),
-                        attributes={_name(k, names): float(has) for k, has in enumerate(label)}
+                        label="" if several else names.get(label[0], str(label[0])),
+                        class_number=None if several else label[0],
+                        attributes={names.get(k, str(k)): float(has) for k, has in enumerate(label)}
                         if several
                         else {},
                     )
@@ -193,10 +196,6 @@ def _check_published(settings: Source, info: Mapping[str, Any], path: Path) -> N
         found = {path.name: published.checksum(file)}
     known = {path.name: f"md5:{info[f'MD5{_version(settings)}']}"}
     published.check(path.parent, found, known, settings.altered)
-
-
-def _name(number: int, names: Sequence[str]) -> str:
-    return names[number] if names else str(number)
 
 
 def _part(archive: npz.Npz, path: Path, split: str) -> _Part:
@@ -246,24 +245,47 @@ def _patients(archive: npz.Npz, path: Path, split: str) -> list[str]:
     return ids.astype(str).tolist()
 
 
-def _check(parts: Sequence[_Part], names: Sequence[str], path: Path) -> bool:
+def _names(archive: npz.Npz, path: Path, given: dict[int, str]) -> dict[int, str]:
+    """The name of every class number: those `given`, or the file's; none where there are none."""
+    if "label_names" not in archive.names:
+        return given
+    found = archive.array("label_names").astype(str).ravel().tolist()
+    numbers = list(range(len(found)))
+    if "label_numbers" in archive.names:
+        numbers = archive.array("label_numbers").ravel().tolist()
+    if not len(numbers) == len(found) == len(set(numbers)) == len(set(found)):
+        raise UserError(
+            f"{path}: label_names and label_numbers are {found} and {numbers}; expected a name "
+            "and a number of its own for every class"
+        )
+    names = dict(zip(numbers, found, strict=True))
+    odd = {number: name for number, name in names.items() if given.get(number, name) != name}
+    if odd:
+        raise UserError(
+            f"{path}: its label_names call the classes {odd}, but source.labels "
+            f"{ {number: given[number] for number in odd} }; correct source.labels or leave it out"
+        )
+    return given or names
+
+
+def _check(parts: Sequence[_Part], names: Mapping[int, str], path: Path) -> bool:
     """Whether an image may have several of the names; the parts must agree with them."""
     columns = {part.split: part.labels.shape[1] for part in parts}
     several = columns["train"] > 1
     if len(set(columns.values())) > 1 or (several and names and len(names) != columns["train"]):
         raise UserError(
             f"{path}: the columns of the labels are {columns}; expected the same number in each"
-            + (f", one for each of {', '.join(names)}" if several and names else "")
+            + (f", one for each of {', '.join(names.values())}" if several and names else "")
         )
     if len({bool(part.patients) for part in parts if part.shape[0]}) > 1:
         raise UserError(f"{path}: patients are given for some splits only; give them for all")
-    most = 2 if several else len(names) or np.inf
+    known = [0, 1] if several else sorted(names)
     for part in parts:
-        wrong = np.argwhere((part.labels < 0) | (part.labels >= most))
+        wrong = np.argwhere((part.labels < 0) | (~np.isin(part.labels, known) if known else False))
         if len(wrong):
             row, column = wrong[0]
             raise UserError(
                 f"{path}: {part.split}_labels holds {part.labels[row, column]} in row {row}; "
-                f"expected whole numbers from 0{f' to {most - 1}' if most < np.inf else ''}"
+                f"expected whole numbers {f'among {known}' if known else 'from 0'}"
             )
     return several

@@ -13,7 +13,8 @@ A metric module has
   too where EXTRACTOR is None, and "n" where it did not compare the three sets. An entry of
   "details" that is itself a figure of the result, as {"value", "interval"}, has its line in the
   table of results if `summary.NAMES` has "<metric>.<entry>"; "measure" says there what it is where
-  that depends on the cohort. A metric that this cohort gives nothing to measure returns
+  that depends on the cohort. "note" says which labels it covers (`covered.note`) where these are
+  not those of the three sets, "" where it covers all. A metric that this cohort gives nothing to measure returns
   `not_applicable(figure, note)`.
 
 Metrics with the same extractor are measured in one job, others each in a job of its own.

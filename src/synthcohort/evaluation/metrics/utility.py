@@ -19,6 +19,7 @@ import numpy as np
 from synthcohort import shards
 from synthcohort.config import Evaluation
 from synthcohort.device import Hardware
+from synthcohort.evaluation import covered
 from synthcohort.evaluation.figures_utility import draw_utility
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
@@ -120,6 +121,10 @@ def _measured(bench: Bench, whole: bool) -> dict:
         },
         "details": by_name | {"floor_both": headline["real"]},
     }
+    if bench.task.kind == "label":
+        # Not those of the three sets: all test images take part.
+        there = {bench.task.names[i] for i in set(bench.task.real[test].tolist())}
+        result["note"] = covered.note(bench.data.label_names, there)
     details = result["details"]
     details["augmentation"] = _difference("both", "real", by_name, drawn)
     if whole:
