@@ -30,7 +30,7 @@ def images(results: Path) -> Images:
     data = open_cohort(cohort, cohort / "split.csv")
     made = shards.describe(listed([results / "samples/shards.csv"]))
     synthetic = Counter(made.label_names[number] for number in made.labels.tolist())
-    names = sorted({*data.label_names, *synthetic})
+    names = list(dict.fromkeys([*data.label_names, *synthetic]))
 
     def real(label: str | None) -> list[str]:
         told = []

@@ -1,17 +1,19 @@
 """Images in folders: PNG, JPEG, TIFF and the like, described by their path, by a CSV or by both."""
 
-import glob
 import re
 import sys
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
-from synthcohort.intake import pictures, tables
+from synthcohort.intake import ids, pictures, tables
+from synthcohort.intake.finder import Found, counted, find, fits, shown
+from synthcohort.intake.paths import Files
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
 from synthcohort.sources import Declared
@@ -23,7 +25,8 @@ class Columns(Settings):
     """Names of the table's columns; one left empty is not read."""
 
     file: str = "file"
-    """The image's path relative to `root`, with or without its suffix."""
+    """The image's path relative to `root`, with or without its suffix; or its name alone where no
+    row has a path and only one image below `root` has that name."""
     patient: str = ""
     """The patient that the image is of."""
     label: str = ""
@@ -33,7 +36,8 @@ class Columns(Settings):
     split: str = ""
     """The part of the official split that the image is in."""
     attributes: tuple[str, ...] = ()
-    """Columns of numbers that belong to each image: an age; 0 or 1 for each of several findings."""
+    """Columns of numbers that belong to each image: an age; 0 or 1 (or False, True) for each of
+    several findings."""
 
 
 class Source(Declared):
@@ -53,9 +57,13 @@ class Source(Declared):
     columns: Columns = Columns()
     """Which column of `table` holds what."""
     labels: Annotated[dict[str, str], Field(default_factory=dict)]
-    """New names for labels; several with one new name are merged, those not listed stay."""
+    """New names for labels; several with one new name are merged, those not listed stay. A class
+    that is called None, NA, - or the like needs one: these count as not known."""
     splits: Annotated[dict[str, Literal["train", "val", "test"]], Field(default_factory=dict)]
     """What the official split's parts are called where it is not train, val and test."""
+    bits: Annotated[int, Field(ge=1, le=16)] | None = None
+    """How many bits of a pixel files of more than 8 use: 12 where the values end at 4095. They are
+    spread over the whole range. By default all 16; a cohort that would be dark so is refused."""
 
     @field_validator("expression")
     @classmethod
@@ -109,14 +117,17 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
         UserError: no folder or no images; an image, the expression or the table does not give what
             is asked of it. The message names the files or lines.
     """
-    files = _find(settings)
-    described = {file: {} for file in files} if settings.table is None else _table(settings, files)
+    found = _find(settings)
+    files = _names(settings, found.files)
+    described = {file: {} for file in files} if settings.table is None else _table(settings, found)
     if settings.expression:
         _match(settings, described)
+        _agree(settings, found)
     _rename(settings, described)
+    reader = pictures.Reader(settings.root, settings.bits, "source.bits")
     for file, of in progress("reading images", of=sorted(described.items())):
         yield Image(
-            pixels=pictures.pixels(settings.root / file),
+            pixels=reader.pixels(settings.root / file),
             image_id=file,
             patient_id=of["patient"],
             source_file=file,
@@ -124,78 +135,115 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
             session=of.get("session", ""),
             split=of.get("split", ""),
             attributes={
-                name: float(of[f"attributes.{name}"]) for name in settings.columns.attributes
+                name: tables.number(of[f"attributes.{name}"])
+                for name in settings.columns.attributes
             },
         )
+    reader.judge()
 
 
-def _find(settings: Source) -> list[str]:
+def _find(settings: Source) -> Found:
     if not settings.root.is_dir():
         raise UserError(f"source.root: {settings.root} is not a folder; give the images' folder")
-    # Unlike Path.glob, it follows links to folders and passes over hidden files.
-    found = glob.glob(settings.pattern, root_dir=settings.root, recursive=True)  # noqa: PTH207
-    found = sorted({Path(name).as_posix() for name in found if (settings.root / name).is_file()})
-    files = [name for name in found if name.lower().endswith(pictures.SUFFIXES)]
-    others = sorted(set(found) - set(files) - {str(settings.table)})
-    if others:
-        _note(f"{settings.root}: {len(others)} files are not images, {first(others)}")
-    if not files:
+    found = find(
+        settings.root,
+        lambda path: path.name.lower().endswith(pictures.SUFFIXES) and fits(path, settings.pattern),
+        besides=[settings.table] if settings.table else [],
+    )
+    if not found.files:
         raise UserError(
             f"{settings.root}: no images match {settings.pattern!r}; expected files that end in "
-            f"{', '.join(pictures.SUFFIXES)}; check source.root and source.pattern"
+            f"{', '.join(pictures.SUFFIXES)}; there are {counted(found.passed_over) or 'none'}; "
+            "check source.root and source.pattern"
         )
-    return files
+    return found
 
 
-def _table(settings: Source, files: list[str]) -> dict[str, dict[str, str]]:
-    """The attributes that the table's columns give to each file it lists."""
+def _names(settings: Source, paths: Iterable[Path]) -> list[str]:
+    return [path.relative_to(settings.root).as_posix() for path in paths]
+
+
+def _agree(settings: Source, found: Found) -> None:
+    """Refuse a file that is reached by links alone and by each as something else."""
+    for paths in found.again:
+        one, two = (_search(settings, name) for name in _names(settings, paths))
+        if found.linked(paths[0]) and one and two and one.groupdict() != two.groupdict():
+            raise UserError(
+                f"{shown(paths[0])} and {shown(paths[1])} are links to one file, but "
+                f"source.expression finds {one.groupdict()} and {two.groupdict()}; keep one"
+            )
+
+
+def _table(settings: Source, finds: Found) -> dict[str, dict[str, str]]:
+    """The attributes that the table's columns give to each file it lists, and "at", its line."""
     path = settings.root / settings.table
     wanted = {"file": settings.columns.file, **settings.named_columns}
     numbers = {f"attributes.{column}": column for column in settings.columns.attributes}
     wanted |= numbers
-    by_name: dict[str, list[str]] = {}
-    for file in files:
-        by_name.setdefault(str(PurePosixPath(file).with_suffix("")), []).append(file)
-    # An exact path comes before a path without its suffix.
-    by_name |= {file: [file] for file in files}
+    rows = tables.rows(path, {column: f"source.columns.{name}" for name, column in wanted.items()})
+    if not rows:
+        raise UserError(f"{path}: has no rows below its header; expected one an image")
+    files = _names(settings, finds.files)
+    ways = dict(_names(settings, pair[::-1]) for pair in finds.again)
+    known = Files(settings.root, [*files, *ways])
+    matches = _matches(known, ways, [row[settings.columns.file] for _, row in rows], path)
 
     described: dict[str, dict[str, str]] = {}
     absent, ambiguous, twice, unread = [], [], [], []
-    keys = {column: f"source.columns.{name}" for name, column in wanted.items()}
-    for line, row in tables.rows(path, keys):
-        of = {name: row[column] for name, column in wanted.items()}
+    for (line, row), found in zip(rows, matches, strict=True):
+        of = {name: row[column] for name, column in wanted.items()} | {"at": f"line {line}: "}
         name = of.pop("file")
-        matches = by_name.get(name, [])
-        if len(matches) != 1:
-            (ambiguous if matches else absent).append(f"line {line}: {name!r}")
-        elif matches[0] in described:
+        if len(found) > 1:
+            ambiguous.append(f"line {line}: {name!r} ({' or '.join(map(repr, found[:2]))})")
+        elif not found:
+            near = known.near(name) if len(absent) < 5 else ""
+            absent.append(f"line {line}: {name!r}{near}")
+        elif found[0] in described:
             twice.append(f"line {line}: {name!r}")
         else:
-            described[matches[0]] = of
-        odd = [key for key in numbers if not tables.is_number(of[key])]
+            described[found[0]] = of
+        odd = [key for key in numbers if tables.number(of[key]) is None]
         unread += [f"line {line}: {name!r} has {of[key]!r} as {numbers[key]!r}" for key in odd]
     for faults, what in (
         (absent, f"there is no such image in {settings.root} that matches {settings.pattern!r}"),
-        (ambiguous, "several images have this name; add the suffix"),
+        (ambiguous, "several images have this name; give the path, and add the suffix"),
         (twice, "the image is listed twice; keep one row"),
         (unread, "expected a number; fill it in, or leave the row out"),
     ):
         if faults:
             raise UserError(f"{path}: {len(faults)} rows, {first(faults)}: {what}")
-    if not described:
-        raise UserError(f"{path}: has no rows below its header; expected one an image")
     left_out = [file for file in files if file not in described]
     if left_out:
         _note(f"{path}: {len(left_out)} images are not listed and left out, {first(left_out)}")
     return described
 
 
+def _matches(known: Files, ways: dict[str, str], names: list[str], table: Path) -> list[list[str]]:
+    """The files that each name in a table may mean, by any way to them: one where it is right."""
+    found = [_taken(known.named(name), ways) for name in names]
+    if any(found):
+        return found
+    # Only where no name is a path: an image that is missing must not be found in another folder.
+    found = [_taken(known.below(name), ways) for name in names]
+    if all(len(of) == 1 for of in found):
+        _note(f"{table}: names images without their folders: {names[0]!r} is {found[0][0]!r}")
+    return found
+
+
+def _taken(files: list[str], ways: dict[str, str]) -> list[str]:
+    return list(dict.fromkeys(ways.get(file, file) for file in files))
+
+
+def _search(settings: Source, file: str) -> re.Match[str] | None:
+    # Letters with marks have two forms, and what is typed is seldom the one that macOS writes.
+    return re.search(*(unicodedata.normalize("NFC", of) for of in (settings.expression, file)))
+
+
 def _match(settings: Source, described: dict[str, dict[str, str]]) -> None:
     """Add the attributes that the expression's groups find in each path."""
-    expression = re.compile(settings.expression)
     unmatched = []
     for file, of in described.items():
-        match = expression.search(file)
+        match = _search(settings, file)
         if match is None:
             unmatched.append(file)
         else:
@@ -209,25 +257,36 @@ def _match(settings: Source, described: dict[str, dict[str, str]]) -> None:
 
 
 def _rename(settings: Source, described: dict[str, dict[str, str]]) -> None:
-    """Check that no attribute is empty, and rename labels and splits as the settings say."""
-    for name in ("patient", "label"):
-        empty = [file for file, of in described.items() if of.get(name) == ""]
-        if empty:
-            raise UserError(
-                f"{settings.root}: {len(empty)} images have an empty {name}, {first(empty)}; "
-                f"expected one for every image from source.expression or source.columns.{name}"
-            )
+    """Bring labels and splits to the names that the settings give, and check what is not known."""
     for key, names in (("label", settings.labels), ("split", settings.splits)):
         found = {of[key] for of in described.values() if key in of}
-        unused = sorted(set(names) - found)
+        by_key = {ids.key(name): new for name, new in names.items()}
+        unused = sorted(set(by_key) - set(map(ids.key, found)))
         if unused:
+            absent = next(name for name in names if ids.key(name) in unused)
             raise UserError(
-                f"source.{key}s: no image has the {key} {unused[0]!r}; those found are "
+                f"source.{key}s: no image has the {key} {absent!r}; those found are "
                 f"{', '.join(map(repr, sorted(found))) or 'none'}"
             )
         for of in described.values():
             if key in of:
-                of[key] = names.get(of[key], of[key])
+                of[key] = names.get(of[key]) or by_key.get(ids.key(of[key]), of[key])
+    for of in described.values():
+        of.update({name: "" for name in ("session", "split") if ids.is_unknown(of.get(name, ""))})
+    for name in ("patient", "label"):
+        unknown = [
+            f"{of.get('at', '')}{file}" + (f" has {of[name]!r}" if of[name] else "")
+            for file, of in described.items()
+            if ids.is_unknown(of.get(name, "known"))
+        ]
+        if unknown:
+            where = settings.root / (settings.table or "")
+            raise UserError(
+                f"{where}: {len(unknown)} images have an empty {name}, {first(unknown)}; expected "
+                f"one for every image from source.expression or source.columns.{name}. NA, None, - "
+                "and the like count as empty"
+                + (": a class of that name needs another (source.labels)" * (name == "label"))
+            )
     odd = sorted({of.get("split", "") for of in described.values()} - {"", "train", "val", "test"})
     if odd:
         raise UserError(

@@ -1,6 +1,5 @@
 """NIfTI volumes in BIDS naming: 2-D slices of every `sub-*/[ses-*/]anat/*_<suffix>.nii[.gz]`."""
 
-import csv
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic import Field, model_validator
 
 from synthcohort.cohort import Image
 from synthcohort.errors import UserError
+from synthcohort.intake import ids, tables
 from synthcohort.settings import Settings
 from synthcohort.sources import Declared
 
@@ -81,7 +81,7 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
     for path in volumes:
         relative = path.relative_to(settings.root)
         patient = relative.parts[0]
-        if settings.label and patient not in labels:
+        if settings.label and _participant(patient) not in labels:
             raise UserError(
                 f"{settings.root / 'participants.tsv'}: no row for {patient}, of which there is "
                 f"{relative}; add the row or move the volume away"
@@ -94,7 +94,7 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
                 session=relative.parts[1] if len(relative.parts) == 4 else "",
                 slice=str(index),
                 source_file=relative.as_posix(),
-                label=labels.get(patient, ""),
+                label=labels.get(_participant(patient), ""),
             )
 
 
@@ -135,35 +135,33 @@ def _find(settings: Source) -> list[Path]:
 
 
 def _labels(settings: Source) -> dict[str, str]:
-    """The label of every participant that participants.tsv gives one."""
+    """The label of every participant in participants.tsv, by `_participant`."""
     path = settings.root / "participants.tsv"
     if not path.is_file():
         raise UserError(
             f"{path}: there is no such file, but source.label asks for its column "
             f"{settings.label!r}; add the file or leave source.label empty"
         )
-    try:
-        table = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(), delimiter="\t")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 ({error}); save it again as UTF-8") from error
-    columns = table.fieldnames or []
-    for column in ("participant_id", settings.label):
-        if column not in columns:
-            raise UserError(f"{path}: no column {column!r}; the columns are {', '.join(columns)}")
     labels: dict[str, str] = {}
-    for row in table:
+    columns = {"participant_id": "", settings.label: "source.label"}
+    for line, row in tables.rows(path, columns, separator="\t"):
         patient, label = row["participant_id"], row[settings.label]
-        if label in (None, "", "n/a"):
+        if ids.is_unknown(patient) or ids.is_unknown(label):
             raise UserError(
-                f"{path}: line {table.line_num}: {patient} has no value in the column "
-                f"{settings.label!r}; fill it in, or take the participant and the volumes out"
+                f"{path}: line {line}: {patient or 'nobody'} has no value in the column "
+                f"{settings.label!r} ({label!r}); fill it in, or take the participant and the "
+                "volumes out"
             )
-        if patient in labels:
-            raise UserError(
-                f"{path}: line {table.line_num}: {patient} has a second row; keep one of them"
-            )
-        labels[patient] = label
+        if _participant(patient) in labels:
+            raise UserError(f"{path}: line {line}: {patient} has a second row; keep one of them")
+        labels[_participant(patient)] = label
     return labels
+
+
+def _participant(name: str) -> str:
+    """What tells a participant, who may be written without sub- or, in a table that went through a
+    spreadsheet, without the zeros in front."""
+    return ids.key(ids.key(name).removeprefix("sub-"))
 
 
 def _canonical(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
