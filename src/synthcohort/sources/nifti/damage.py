@@ -9,7 +9,9 @@ from synthcohort.intake.lookalikes import HEAD, what
 
 _GZIP = b"\x1f\x8b"
 # The header's own size, with which NIfTI-1 and NIfTI-2 begin, in both orders of bytes.
-_HEADERS = tuple(size.to_bytes(4, order) for size in (348, 540) for order in ("little", "big"))
+BEGINNINGS = tuple(size.to_bytes(4, order) for size in (348, 540) for order in ("little", "big"))
+HEADER = 540
+"""The longest header, in bytes."""
 _BLOCK = 2**20
 
 
@@ -27,7 +29,7 @@ def fault(path: Path) -> str:
         return what(head)
     if packed and head.startswith(_GZIP):
         return _damage(path)
-    if packed and head.startswith(_HEADERS):
+    if packed and head.startswith(BEGINNINGS):
         return "it is called .gz but not compressed; take .gz off its name"
     if packed:
         return what(head) or "it is called .gz but not compressed by gzip; fetch it again"
@@ -36,15 +38,14 @@ def fault(path: Path) -> str:
     return ""
 
 
-def why(paths: list[Path], error: Exception) -> str:
-    """Why a volume in these files cannot be read: what one is instead, or nibabel's reason."""
+def why(paths: list[Path], reason: str) -> str:
+    """Why a volume in these files cannot be read: what one is instead, or the reason in words."""
     for path in paths:
         head = _head(path)
         # The voxels of an .img may begin with anything.
         small = path.stat().st_size <= HEAD or ".img" not in path.name.lower()
-        if small and not head.startswith((_GZIP, *_HEADERS)) and (told := what(head)):
+        if small and not head.startswith((_GZIP, *BEGINNINGS)) and (told := what(head)):
             return told
-    reason = " ".join(str(error).split())
     if cut := re.search(r"Expected (\d+) bytes, got (\d+)", reason):
         reason = (
             f"it is truncated or its header is wrong: its voxels take {cut[1]} bytes, of which "
@@ -52,9 +53,7 @@ def why(paths: list[Path], error: Exception) -> str:
         )
     elif "w2 should be positive" in reason:
         reason = "the quaternion of its qform is longer than 1, so it is no rotation"
-    elif "Cannot work out file type" in reason:
-        reason = "its first bytes are not the header of one"
-    return f"{reason}; fetch or convert it again"
+    return f"{' '.join(reason.split())}; fetch or convert it again"
 
 
 def _head(path: Path) -> bytes:

@@ -8,8 +8,6 @@ from synthcohort.errors import UserError, first
 from synthcohort.intake.finder import find
 from synthcohort.sources.nifti import volume
 
-_HEADERS = (".hdr", ".hdr.gz")
-
 
 @dataclass(frozen=True)
 class Scan:
@@ -39,12 +37,12 @@ def volumes(
     """
     if not root.is_dir():
         raise UserError(f"source.root: {root} is not a folder; give the one that holds the volumes")
-    endings = (*volume.ENDINGS, *_HEADERS)
+    endings = (*volume.ENDINGS, *volume.HEADERS)
     found = find(
         root, lambda path: path.name.lower().endswith(endings) and wanted(path), besides=besides
     )
     files = [path.relative_to(root) for path in sorted(found.files)]
-    headers = [file for file in files if file.name.lower().endswith(_HEADERS)]
+    headers = [file for file in files if file.name.lower().endswith(volume.HEADERS)]
     files = [file for file in files if file not in headers]
     by_stem: dict[str, list[str]] = {}
     for file in files:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 ENDINGS = (".nii", ".nii.gz", ".img", ".img.gz")
 """What the names of volumes end in, in any case; an .img has its header in an .hdr beside it."""
 
+HEADERS = (".hdr", ".hdr.gz")
+
 
 class Volume(NamedTuple):
     voxels: np.ndarray
@@ -45,7 +47,7 @@ def load(path: Path, form: geometry.Form | None, channel: int | None, remarks: R
         voxels = _values(image, path, channel, remarks)
     except _unreadable() as error:
         raise UserError(
-            f"{path}: cannot be read as a NIfTI volume: {damage.why(files, error)}"
+            f"{path}: cannot be read as a NIfTI volume: {damage.why(files, str(error))}"
         ) from error
     except MemoryError:
         raise UserError(
@@ -63,24 +65,35 @@ def load(path: Path, form: geometry.Form | None, channel: int | None, remarks: R
 
 
 def _opened(path: Path, files: list[Path]) -> "Nifti1Pair":
-    import nibabel
-    from nibabel.nifti1 import Nifti1Pair
+    """The volume in `files`: the header's, if it has one of its own, and the voxels'."""
+    from nibabel import Nifti1Image, Nifti1Pair, Nifti2Image, Nifti2Pair
+    from nibabel.fileholders import FileHolder
+    from nibabel.openers import ImageOpener
 
     for file in files:
         if fault := damage.fault(file):
             raise UserError(f"{file}: cannot be read as a NIfTI volume: {fault}")
+    pair = len(files) > 1
+    # nibabel.load would look for the files' names in one case throughout.
+    places = zip(("header", "image") if pair else ("image",), files, strict=True)
+    places = {part: FileHolder(str(file)) for part, file in places}
     try:
-        image = nibabel.load(path)
+        with ImageOpener(str(files[0])) as file:
+            head = file.read(damage.HEADER)
+        for kind in (Nifti1Pair, Nifti2Pair) if pair else (Nifti1Image, Nifti2Image):
+            if kind.header_class.may_contain_header(head):
+                return kind.from_file_map(places)
     except _unreadable() as error:
         raise UserError(
-            f"{path}: cannot be read as a NIfTI volume: {damage.why(files, error)}"
+            f"{path}: cannot be read as a NIfTI volume: {damage.why(files, str(error))}"
         ) from error
-    if not isinstance(image, Nifti1Pair):
+    if pair and head.startswith(damage.BEGINNINGS):
         raise UserError(
             f"{path}: is an Analyze 7.5 volume, not NIfTI: its header does not say how the patient "
             "lies; convert it from the original images, or with a tool that is told the orientation"
         )
-    return image
+    reason = damage.why(files, "its first bytes are not the header of one")
+    raise UserError(f"{path}: cannot be read as a NIfTI volume: {reason}")
 
 
 def _unreadable() -> tuple[type[Exception], ...]:
@@ -102,13 +115,16 @@ def _header_of(path: Path) -> list[Path]:
     if not path.name.lower().endswith((".img", ".img.gz")):
         return []
     bare = stem(path.name)
-    names = {f"{bare}{ending}" for ending in (".hdr", ".HDR", ".hdr.gz", ".HDR.GZ")}
-    beside = [other for other in path.parent.iterdir() if other.name in names]
+    beside = [
+        other
+        for other in sorted(path.parent.iterdir())
+        if other.name.lower().endswith(HEADERS) and stem(other.name) == bare
+    ]
     if not beside:
         raise UserError(
             f"{path}: its header, {bare}.hdr, is not beside it; fetch that too, or take this out"
         )
-    return beside
+    return beside[:1]
 
 
 def _check_type(image: "Nifti1Pair", path: Path) -> None:
