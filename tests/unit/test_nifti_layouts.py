@@ -127,6 +127,13 @@ def test_a_path_tells_patients_with_several_cases(tmp_path, capsys):
     assert "counts as a patient" not in capsys.readouterr().err
 
 
+def test_a_pattern_leaves_cases_out(tmp_path, capsys):
+    decathlon(tmp_path)
+    keys = {"pattern": "**/*_001.*", "expression": r"(?P<patient>hip_001)"}
+    assert [patient for patient, *_ in taken(tmp_path, "decathlon", **keys)] == ["hip_001"]
+    assert "1 *.nii.gz (imagesTr/hip_004.nii.gz)" in capsys.readouterr().err
+
+
 def test_a_table_adds_labels_to_cases(tmp_path):
     decathlon(tmp_path)
     (tmp_path / "list.csv").write_text(
@@ -186,6 +193,7 @@ def test_nnunets_older_list_is_without_channels(tmp_path, capsys):
 def test_segmentations_without_a_volume_are_told(tmp_path, capsys):
     decathlon(tmp_path)
     lay(tmp_path, "labelsTr/hip_009.nii.gz")
+    (tmp_path / "labelsTr/README").write_text("who drew them")
     taken(tmp_path, "decathlon")
     assert "1 segmentations are without a volume, hip_009" in capsys.readouterr().err
 
@@ -234,7 +242,8 @@ def test_an_empty_folder_is_told(tmp_path):
         ({"channel": 1}, "channel is not for layout: bids"),
         ({"labels": {"a": "b"}}, "labels is not for layout: bids"),
         ({"layout": "decathlon", "label": "group"}, "label is not for layout: decathlon"),
-        ({"layout": "nnunet", "pattern": "*.nii"}, "pattern is not for layout: nnunet"),
+        ({"layout": "nnunet", "suffix": "T2w"}, "suffix is not for layout: nnunet"),
+        ({"pattern": "*.nii"}, "pattern is not for layout: bids"),
         ({"layout": "folder", "suffix": "T2w", "expression": "(?P<patient>.+)"}, "suffix is not"),
         ({"layout": "folder"}, "nothing says which patient"),
         ({"layout": "nnunet", "expression": "(?P<who>.+)"}, "expected named groups"),

@@ -35,7 +35,7 @@ def scans(settings: Source) -> list[Scan]:
             and stem(path.name).lower().endswith(ending)
         )
 
-    files = volumes(settings.root, wanted, _BESIDES)
+    files = volumes(settings, wanted, _BESIDES)
     if not files:
         raise UserError(
             f"{settings.root}: no volumes; expected sub-*/anat/*_{settings.suffix}.nii[.gz] or "

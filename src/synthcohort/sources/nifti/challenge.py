@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from synthcohort.errors import UserError, first
 from synthcohort.sources.nifti.layouts import Source
 from synthcohort.sources.nifti.scans import volumes
-from synthcohort.sources.nifti.volume import stem
+from synthcohort.sources.nifti.volume import ENDINGS, stem
 
 _SPLITS = {"imagesTr": "train", "imagesTs": "test"}
 # Where dataset.json lists and counts the cases of a part.
@@ -39,9 +39,8 @@ def cases(settings: Source) -> list[Case]:
     """
     root = settings.root
     masks = _masks(root)
-    tables = [settings.table] if settings.table else []
-    besides = [Path("dataset.json"), *tables, *(path for of in masks.values() for path in of)]
-    files = volumes(root, lambda path: str(path.parent) in _SPLITS, besides)
+    besides = [Path("dataset.json"), *(path for of in masks.values() for path in of)]
+    files = volumes(settings, lambda path: str(path.parent) in _SPLITS, besides)
     if not any(file.parts[0] == "imagesTr" for file in files):
         raise UserError(
             f"{root}: no volumes in imagesTr/; expected imagesTr/*.nii.gz; check source.root and "
@@ -67,7 +66,11 @@ def cases(settings: Source) -> list[Case]:
 
 def _masks(root: Path) -> dict[str, list[Path]]:
     return {
-        name: [p for p in sorted((root / name).iterdir()) if not p.name.startswith(".")]
+        name: [
+            path
+            for path in sorted((root / name).iterdir())
+            if path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")
+        ]
         for name in ("labelsTr", "labelsTs")
         if (root / name).is_dir()
     }

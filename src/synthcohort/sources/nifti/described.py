@@ -1,7 +1,6 @@
 """Layouts that say less than BIDS: what a path or a table adds to them."""
 
-import fnmatch
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from synthcohort.errors import UserError
 from synthcohort.sources import folder
@@ -26,7 +25,11 @@ def scans(settings: Source) -> list[Scan]:
         }
     files = {file.as_posix(): file for file in known}
     described = folder.describe(settings, sorted(files))
-    whole = {name: known[files[name]] | of for name, of in sorted(described.items())}
+    # What is left open is as the layout has it.
+    whole = {
+        name: known[files[name]] | {key: text for key, text in of.items() if text}
+        for name, of in sorted(described.items())
+    }
     return [
         Scan(
             file=files[name],
@@ -43,23 +46,10 @@ def scans(settings: Source) -> list[Scan]:
 
 
 def _anywhere(settings: Source) -> list[Path]:
-    pattern = PurePosixPath(settings.pattern).parts
-    besides = [settings.table] if settings.table else []
-    files = volumes(settings.root, lambda path: _fits(path.parts, pattern), besides)
+    files = volumes(settings, lambda path: True)
     if not files:
         raise UserError(
             f"{settings.root}: no volumes match {settings.pattern!r}; expected files that end in "
             ".nii, .nii.gz or .img; check source.root and source.pattern"
         )
     return files
-
-
-def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    """Whether a path fits a glob pattern in which ** stands for any number of folders."""
-    if not pattern:
-        return not parts
-    if pattern[0] == "**":
-        return any(_fits(parts[start:], pattern[1:]) for start in range(len(parts) + 1))
-    return (
-        bool(parts) and fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
-    )

@@ -11,8 +11,8 @@ from synthcohort.sources.nifti.slicing import Slicing
 # Keys that one layout has and another ignores would be mistakes nobody is told of.
 _ELSEWHERE = {
     "bids": {*folder.Described.model_fields} - {"root"} | {"channel"},
-    "decathlon": {"suffix", "label", "pattern"},
-    "nnunet": {"suffix", "label", "pattern"},
+    "decathlon": {"suffix", "label"},
+    "nnunet": {"suffix", "label"},
     "folder": {"suffix", "label", "channel"},
 }
 
@@ -24,8 +24,8 @@ class Source(Slicing, folder.Described, Declared):
     volumes at any depth."""
     layout: Literal["bids", "decathlon", "nnunet", "folder"] = "bids"
     """How the volumes lie below `root`, as told above. `suffix` and `label` are for `bids`,
-    `channel` for `decathlon` and `nnunet`, `pattern` for `folder`; the other keys that describe
-    files are for all but `bids`."""
+    `channel` is for `decathlon` and `nnunet`; `pattern`, `expression`, `table` with `columns`,
+    `labels` and `splits` are for all but `bids`."""
     suffix: str = "T1w"
     """Which images: the last part of the file names, such as T1w, T2w or FLAIR."""
     label: str = ""

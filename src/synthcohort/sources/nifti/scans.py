@@ -1,12 +1,14 @@
 """The volumes of a cohort, whatever the layout they lie in."""
 
+import fnmatch
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from synthcohort.errors import UserError, first
 from synthcohort.intake.finder import find
 from synthcohort.sources.nifti import volume
+from synthcohort.sources.nifti.layouts import Source
 
 
 @dataclass(frozen=True)
@@ -25,29 +27,35 @@ class Scan:
 
 
 def volumes(
-    root: Path, wanted: Callable[[Path], bool], besides: Collection[Path] = ()
+    settings: Source, wanted: Callable[[Path], bool], besides: Collection[Path] = ()
 ) -> list[Path]:
-    """The volumes below `root` that are wanted, relative to it and sorted; a note tells the rest.
+    """The volumes that are wanted, relative to the root and sorted; a note tells the rest.
 
-    `wanted` is asked for paths relative to `root` that end as volumes or their headers do.
+    `wanted` is asked for paths relative to the root that fit the pattern and end as volumes or
+    their headers do; `besides` are files that the note is silent of.
 
     Raises:
         UserError: `root` is no folder, a header is without its image, or two files differ in the
             ending alone.
     """
+    root, pattern = settings.root, PurePosixPath(settings.pattern).parts
     if not root.is_dir():
         raise UserError(f"source.root: {root} is not a folder; give the one that holds the volumes")
     endings = (*volume.ENDINGS, *volume.HEADERS)
     found = find(
-        root, lambda path: path.name.lower().endswith(endings) and wanted(path), besides=besides
+        root,
+        lambda path: (
+            path.name.lower().endswith(endings) and _fits(path.parts, pattern) and wanted(path)
+        ),
+        besides=[*besides, *([settings.table] if settings.table else [])],
     )
     files = [path.relative_to(root) for path in sorted(found.files)]
-    headers = [file for file in files if file.name.lower().endswith(volume.HEADERS)]
+    headers = {file for file in files if file.name.lower().endswith(volume.HEADERS)}
     files = [file for file in files if file not in headers]
     by_stem: dict[str, list[str]] = {}
     for file in files:
         by_stem.setdefault(bare(file), []).append(file.as_posix())
-    alone = [file.as_posix() for file in headers if bare(file) not in by_stem]
+    alone = sorted(file.as_posix() for file in headers if bare(file) not in by_stem)
     if alone:
         raise UserError(
             f"{root}: {len(alone)} headers have no .img file beside them, {first(alone)}; fetch "
@@ -64,3 +72,14 @@ def volumes(
 def bare(file: Path) -> str:
     """A path without the ending of a volume, with /."""
     return volume.stem(file.as_posix())
+
+
+def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Whether a path fits a glob pattern in which ** stands for any number of folders."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_fits(parts[start:], pattern[1:]) for start in range(len(parts) + 1))
+    return (
+        bool(parts) and fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+    )
