@@ -50,7 +50,7 @@ def test_a_link_to_a_folder_around_it_is_not_followed(tmp_path, where, target):
     touch(root, "a/1.png", "a/b/2.png")
     link(root / where, target)
     found = find(root, (".png",))
-    assert len(found.files) == 2 and not found.again
+    assert len(found.files) == 2 and not found.ways
     assert found.passed_over == {"links to a folder around them": [where]}
 
 
@@ -67,7 +67,7 @@ def test_a_file_that_links_reach_again_is_taken_by_the_way_of_fewest_links(tmp_p
     link(tmp_path / "b", "z")
     found = find(tmp_path, (".png",))
     assert found.files == [tmp_path / "z/1.png"]
-    assert {other for _, other in found.again} == {tmp_path / "a.png", tmp_path / "b/1.png"}
+    assert {*found.ways} == {"a.png", "b/1.png"}
 
 
 def test_links_out_of_the_root_are_followed_and_twice_to_one_file_once(tmp_path):

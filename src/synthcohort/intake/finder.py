@@ -19,18 +19,14 @@ _LEFT_BY_SYSTEMS = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.
 class Found:
     """The files that are wanted, and what else there was."""
 
-    root: Path
     files: list[Path]
     """Paths that begin with the root, sorted as text, each real file once."""
-    again: list[tuple[Path, Path]]
-    """Of files that links reach a second time: the path that is taken, and the other one."""
+    ways: dict[str, str]
+    """Other paths to files that are taken, through links, each with the one that is taken; relative
+    to the root, with /."""
     passed_over: dict[str, list[str]]
     """What was seen and not taken, relative to the root, by kind: a suffix such as "*.txt",
     "hidden", …"""
-
-    def linked(self, path: Path) -> bool:
-        """Whether links alone lead to a file that was found."""
-        return path.resolve() != self.root.resolve() / path.relative_to(self.root)
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ def find(
     asked = wanted if suffixes is None else lambda path: path.name.lower().endswith(suffixes)
     silent = {root / path for path in besides}
     taken: dict[str, Path] = {}
-    again: list[tuple[Path, Path]] = []
+    ways: dict[str, str] = {}
     dangling: list[str] = []
     passed_over: dict[str, list[str]] = {}
     for entry in sorted(_walk(root), key=lambda of: (of.links, of.path.as_posix())):
@@ -80,7 +76,7 @@ def find(
             if path not in silent:
                 passed_over.setdefault(entry.kind or _kind(entry.path), []).append(name)
         elif entry.real in taken:
-            again.append((taken[entry.real], path))
+            ways[entry.path.as_posix()] = taken[entry.real].relative_to(root).as_posix()
             passed_over.setdefault("links to files that are taken", []).append(name)
         else:
             taken[entry.real] = path
@@ -88,7 +84,7 @@ def find(
     _check(root, files, dangling)
     if passed_over:
         print(f"Note: {root}: not taken: {counted(passed_over)}", file=sys.stderr, flush=True)
-    return Found(root, files, again, passed_over)
+    return Found(files, ways, passed_over)
 
 
 def fits(path: PurePath, pattern: str) -> bool:

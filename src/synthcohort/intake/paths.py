@@ -19,7 +19,7 @@ class Files:
             for form in (_composed, _caseless)
             for name in (str, _without_suffix)
         ]
-        self._last = _index(files, lambda file: _caseless(PurePosixPath(file).stem))
+        self._last = _index(files, lambda file: _caseless(_stem(file)))
 
     def named(self, name: str) -> list[str]:
         """The files that `name` is the path of: as it stands or, where there is none, relative to
@@ -43,15 +43,15 @@ class Files:
         """The file that nearly has this name, in brackets; empty where none does."""
         close = self._of_last(name)
         if not close:
-            last = _caseless(PurePosixPath(self._relative(name)).stem)
+            last = _caseless(_stem(self._relative(name)))
             like = difflib.get_close_matches(last, list(self._last)[:10_000], n=1, cutoff=0.8)
             close = [file for key in like for file in self._last[key]]
         return f" (there is {close[0]!r})" if close else ""
 
     def _of_last(self, name: str) -> list[str]:
         """The files with the same last part, with or without a suffix, whatever that is."""
-        last = PurePosixPath(self._relative(name))
-        keys = dict.fromkeys((_caseless(last.name), _caseless(last.stem)))
+        last = self._relative(name)
+        keys = dict.fromkeys((_caseless(PurePosixPath(last).name), _caseless(_stem(last))))
         return [file for key in keys for file in self._last.get(key, [])]
 
     def _relative(self, name: str) -> str:
@@ -80,4 +80,14 @@ def _caseless(path: str) -> str:
 
 
 def _without_suffix(path: str) -> str:
-    return str(PurePosixPath(path).with_suffix(""))
+    return str(_packed(path).with_suffix(""))
+
+
+def _stem(path: str) -> str:
+    return _packed(path).stem
+
+
+def _packed(path: str) -> PurePosixPath:
+    """A path without the .gz of a packed volume: .nii.gz is one suffix."""
+    volume = path.lower().endswith((".nii.gz", ".img.gz"))
+    return PurePosixPath(path[: -len(".gz")] if volume else path)
