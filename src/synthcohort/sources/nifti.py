@@ -2,7 +2,7 @@
 
 import csv
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -106,9 +106,22 @@ def slices(path: Path, settings: Slicing) -> Iterator[tuple[int, str, np.ndarray
     Raises:
         UserError: as `read` does for a volume.
     """
-    axis, letter = _AXES[settings.plane]
     voxels, zooms = _canonical(path)
-    voxels = _rescaled(voxels, settings, path)
+    yield from cut(_rescaled(voxels, settings, path), zooms, settings, path)
+
+
+def cut(
+    voxels: np.ndarray, zooms: Sequence[float], settings: Slicing, path: Path
+) -> Iterator[tuple[int, str, np.ndarray]]:
+    """The slices of a volume in memory, as `slices` gives them; `path` is for messages.
+
+    `voxels` is X×Y×Z float32 over [0, 1], towards right, anterior and superior; `zooms` are the
+    three sizes of a voxel in mm.
+
+    Raises:
+        UserError: the volume has too few slices.
+    """
+    axis, letter = _AXES[settings.plane]
     in_plane = [zoom for i, zoom in enumerate(zooms) if i != axis]
     for index in _positions(voxels.shape[axis], settings, path):
         # Rows run downwards and columns to the right: against both of the patient's axes.
