@@ -111,9 +111,10 @@ def _volumes(settings: Source) -> Iterator[Image]:
         raise UserError(f"{settings.root}: no volumes; expected …/<image id>/*.nii[.gz]")
     found = _matched(paths, _VOLUME, "…_I<image id>.nii[.gz]")
     rows = _rows(settings, [match["scan"] for _, match in found])
+    remarks = nifti.Remarks()
     for path, match in progress("reading volumes", of=found, unit="volume"):
         row = rows[match["scan"]]
-        for index, place, picture in nifti.slices(path, settings.slicing):
+        for index, place, picture in nifti.slices(path, settings.slicing, remarks=remarks):
             yield Image(
                 pixels=picture,
                 image_id=f"I{match['scan']}_{place}",
@@ -123,6 +124,7 @@ def _volumes(settings: Source) -> Iterator[Image]:
                 source_file=path.relative_to(settings.root).as_posix(),
                 label=row["Group"],
             )
+    remarks.tell()
 
 
 def _entries(folder: Path) -> list[Path]:

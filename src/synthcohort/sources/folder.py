@@ -36,8 +36,9 @@ class Columns(Settings):
     """Columns of numbers that belong to each image: an age; 0 or 1 for each of several findings."""
 
 
-class Source(Declared):
-    kind: Literal["folder"] = "folder"
+class Described(Settings):
+    """Files below a folder that their paths, a table or both describe."""
+
     root: Path
     """The folder that holds the images, at any depth."""
     pattern: str = "**/*"
@@ -73,7 +74,7 @@ class Source(Declared):
         return expression
 
     @model_validator(mode="after")
-    def _each_once(self) -> "Source":
+    def _each_once(self) -> "Described":
         from_path, from_table = self.groups, set(self.named_columns)
         if (from_table or self.columns.attributes) and self.table is None:
             raise ValueError("columns are named but no table; give the CSV file as `table`")
@@ -98,6 +99,10 @@ class Source(Declared):
         return {name: column for name, column in named.items() if column}
 
 
+class Source(Described, Declared):
+    kind: Literal["folder"] = "folder"
+
+
 def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
     """Every image, sorted by path; the path relative to `root` is its image_id.
 
@@ -109,11 +114,7 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
         UserError: no folder or no images; an image, the expression or the table does not give what
             is asked of it. The message names the files or lines.
     """
-    files = _find(settings)
-    described = {file: {} for file in files} if settings.table is None else _table(settings, files)
-    if settings.expression:
-        _match(settings, described)
-    _rename(settings, described)
+    described = describe(settings, _find(settings))
     for file, of in progress("reading images", of=sorted(described.items())):
         yield Image(
             pixels=pictures.pixels(settings.root / file),
@@ -127,6 +128,19 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
                 name: float(of[f"attributes.{name}"]) for name in settings.columns.attributes
             },
         )
+
+
+def describe(settings: Described, files: list[str]) -> dict[str, dict[str, str]]:
+    """The attributes of the files (paths relative to `root`) that make the cohort.
+
+    Raises:
+        UserError: the expression or the table does not give what is asked of it.
+    """
+    described = {file: {} for file in files} if settings.table is None else _table(settings, files)
+    if settings.expression:
+        _match(settings, described)
+    _rename(settings, described)
+    return described
 
 
 def _find(settings: Source) -> list[str]:
@@ -147,7 +161,7 @@ def _find(settings: Source) -> list[str]:
     return files
 
 
-def _table(settings: Source, files: list[str]) -> dict[str, dict[str, str]]:
+def _table(settings: Described, files: list[str]) -> dict[str, dict[str, str]]:
     """The attributes that the table's columns give to each file it lists."""
     path = settings.root / settings.table
     wanted = {"file": settings.columns.file, **settings.named_columns}
@@ -190,7 +204,7 @@ def _table(settings: Source, files: list[str]) -> dict[str, dict[str, str]]:
     return described
 
 
-def _match(settings: Source, described: dict[str, dict[str, str]]) -> None:
+def _match(settings: Described, described: dict[str, dict[str, str]]) -> None:
     """Add the attributes that the expression's groups find in each path."""
     expression = re.compile(settings.expression)
     unmatched = []
@@ -208,7 +222,7 @@ def _match(settings: Source, described: dict[str, dict[str, str]]) -> None:
         )
 
 
-def _rename(settings: Source, described: dict[str, dict[str, str]]) -> None:
+def _rename(settings: Described, described: dict[str, dict[str, str]]) -> None:
     """Check that no attribute is empty, and rename labels and splits as the settings say."""
     for name in ("patient", "label"):
         empty = [file for file, of in described.items() if of.get(name) == ""]

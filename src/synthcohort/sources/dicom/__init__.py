@@ -34,7 +34,7 @@ PRIVATE = True
 _MOST_FAULTS = 5
 
 
-class Source(nifti.Slicing, Declared):
+class Source(nifti.Cut, Declared):
     kind: Literal["dicom"] = "dicom"
     root: Path
     """The folder that holds the files, at any depth, with or without a suffix."""

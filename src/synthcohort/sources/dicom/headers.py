@@ -160,9 +160,7 @@ def _no_dicom(path: Path, head: bytes) -> None:
         )
 
 
-def _header(
-    dataset: "Dataset", relative: str, has_pixels: bool, keywords: Sequence[str]
-) -> Header:
+def _header(dataset: "Dataset", relative: str, has_pixels: bool, keywords: Sequence[str]) -> Header:
     frames = int(dataset.get("NumberOfFrames") or 1)
     return Header(
         path=relative,
@@ -226,9 +224,7 @@ def _planes(dataset: "Dataset", frames: int) -> Iterator[Plane]:
     ]
     if len(places) != frames or not all(all(place) for place in places):
         return
-    for i, (group, (position, orientation, spacing)) in enumerate(
-        zip(groups, places, strict=True)
-    ):
+    for i, (group, (position, orientation, spacing)) in enumerate(zip(groups, places, strict=True)):
         kinds = (
             _of(group, f"{which}FrameTypeSequence", "FrameType") for which in ("MRImage", "CTImage")
         )
@@ -241,8 +237,7 @@ def _planes(dataset: "Dataset", frames: int) -> Iterator[Plane]:
             repeats=tuple(
                 str(value if value is not None else "")
                 for value in (
-                    _of(group, "MREchoSequence", "EffectiveEchoTime")
-                    or _of(group, "", "EchoTime"),
+                    _of(group, "MREchoSequence", "EffectiveEchoTime") or _of(group, "", "EchoTime"),
                     _of(group, "FrameContentSequence", "TemporalPositionIndex")
                     or _of(group, "", "TemporalPositionIdentifier"),
                     _of(group, "MRDiffusionSequence", "DiffusionBValue"),

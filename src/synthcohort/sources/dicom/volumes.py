@@ -47,7 +47,7 @@ class Volume:
         """What tells it from all other volumes."""
         return f"{self.slices[0][0].series_uid}:{self.part}"
 
-    def read(self, settings: "Source") -> tuple[np.ndarray, tuple[float, ...], str]:
+    def read(self, settings: "Source") -> tuple[np.ndarray, np.ndarray, str]:
         """X×Y×Z float32 over [0, 1] towards right, anterior and superior; the sizes of a voxel in
         mm; in words what decided on black and white.
 
@@ -76,7 +76,7 @@ class Volume:
         image = nibabel.Nifti1Image(voxels.transpose(2, 1, 0), self.affine)
         image = nibabel.as_closest_canonical(image)
         zooms = nibabel.affines.voxel_sizes(image.affine)
-        return np.asarray(image.dataobj), tuple(zooms.tolist()), scale.words
+        return np.asarray(image.dataobj), zooms, scale.words
 
 
 def volumes(
