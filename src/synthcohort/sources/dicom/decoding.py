@@ -38,6 +38,7 @@ class Decoder:
                     explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
                     meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
                 self.colour = self.dataset.PhotometricInterpretation not in _GREY
+                self.inverted = greys.inverted(self.dataset)
             except Exception:  # whatever a damaged file makes of pydicom; its words may hold ids
                 raise Broken("it cannot be read, it is damaged or cut off") from None
 
@@ -90,26 +91,26 @@ class Decoder:
         values = self._meant(frame)
         scale = self.scale(frame, settings)
         try:
-            return scale(values), scale.words
+            grey = scale(values)
         except ValueError as error:
             raise Broken(str(error), "take it out, or change source.percentiles") from None
+        return 1 - grey if self.inverted else grey, scale.words
 
     def scale(self, frame: int, settings: "Source") -> greys.Scale:
         """How the values of a frame become grey: by the window of the settings, else as the file
-        says, else by percentiles.
+        says, else by percentiles. What it gives is to be turned where the file is `inverted`.
 
         Raises:
             Broken: the file's window or VOI LUT cannot be read.
         """
         if settings.window is not None:
-            inverted = self.dataset.PhotometricInterpretation == "MONOCHROME1"
-            return greys.window(*settings.window, "LINEAR", inverted)
+            return greys.Window(*settings.window)
         with quiet():
             try:
                 given = greys.given(self.dataset, frame)
             except Exception:  # whatever odd values make of it
                 raise Broken("its VOI LUT or window cannot be read") from None
-        return given or greys.Percentiles(*settings.percentiles)
+        return given or greys.between(settings.percentiles, self.inverted)
 
     def _meant(self, frame: int) -> np.ndarray:
         stored = self.stored(frame)

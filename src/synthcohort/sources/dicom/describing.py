@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from synthcohort.sources.dicom import Source
 
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1}
-# Names, dates and unique identifiers, and text that anything may have been typed into.
-_TELLING = ("DA", "DT", "PN", "TM", "UI", "UR", "LT", "ST", "UT", "SQ", "OB", "OW", "UN")
-_IDS = re.compile(r"ID$|IDs$|ID[A-Z]|Number|Address|Telephone|Comments|InstitutionName|Operator")
+# Kinds of values that can be neither a name nor a date nor an id: codes, ages and numbers.
+_HARMLESS = ("AS", "CS", "DS", "FD", "FL", "IS", "SL", "SS", "UL", "US")
+# Of short text, what may point to somebody.
+_TELLING = re.compile(
+    "ID|Number|Address|Telephone|Location|Locator|Residence|Institution|Insurance"
+)
 
 
 def is_keyword(name: str) -> bool:
@@ -30,7 +33,10 @@ def is_telling(keyword: str) -> bool:
     """Whether a tag holds a name, a date, an id or free text."""
     from pydicom.datadict import dictionary_VR
 
-    return dictionary_VR(keyword).split(" ")[0] in _TELLING or bool(_IDS.search(keyword))
+    kind = dictionary_VR(keyword).split(" ")[0]
+    return kind not in (*_HARMLESS, "LO", "SH") or (
+        kind not in _HARMLESS and bool(_TELLING.search(keyword))
+    )
 
 
 class Descriptions:
@@ -44,6 +50,7 @@ class Descriptions:
         self._settings = settings
         self._rows = _table(settings)
         self._used: set[str] = set()
+        self.labels = ids.Spellings()
 
     def of(
         self, headers: Sequence[Header], faults: dict[tuple[str, str], list[str]]
@@ -52,8 +59,8 @@ class Descriptions:
         is wrong goes to `faults`."""
         settings = self._settings
         label = ""
-        if settings.label:
-            label = ids.normal(self._value(settings.label, headers, faults))
+        if settings.label and (text := self._value(settings.label, headers, faults)):
+            label = self.labels.joined(text)
         attributes = {}
         for name in settings.attributes:
             if text := self._value(name, headers, faults):

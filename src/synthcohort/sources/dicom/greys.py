@@ -72,44 +72,42 @@ class Percentiles:
 Scale = Window | Table | Percentiles
 
 
-def values(stored: np.ndarray, dataset: "Dataset", frame: int) -> np.ndarray:
-    """What stored pixels mean, float32: after Rescale or a Modality LUT; padding is the darkest.
+def between(percentiles: tuple[float, float], inverted: bool) -> Percentiles:
+    """What makes black and white of two percentiles of how bright values are."""
+    black, white = percentiles
+    return Percentiles(100 - white, 100 - black) if inverted else Percentiles(black, white)
 
-    Of MONOCHROME1, where small values are white, the negative: large is bright everywhere.
-    """
+
+def values(stored: np.ndarray, dataset: "Dataset", frame: int) -> np.ndarray:
+    """What stored pixels mean, float32: after Rescale or a Modality LUT; padding is the darkest."""
     from pydicom.pixels import apply_modality_lut
 
     padding = _padding(stored, dataset)
     transform = group(dataset, frame, "PixelValueTransformationSequence", "RescaleSlope")
     of = dataset if transform is None else transform
     meant = apply_modality_lut(stored, of).astype(np.float32)
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
-        meant = -meant
     if padding is not None and padding.any() and not padding.all():
-        meant[padding] = meant[~padding].min()
+        rest = meant[~padding]
+        meant[padding] = rest.max() if inverted(dataset) else rest.min()
     return meant
 
 
+def inverted(dataset: "Dataset") -> bool:
+    """Whether small values are white, so that what was scaled has to be turned."""
+    return dataset.PhotometricInterpretation == "MONOCHROME1"
+
+
 def given(dataset: "Dataset", frame: int) -> Scale | None:
-    """The VOI LUT or the window in the file (the first of several), turned where `values` are."""
-    inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
+    """The VOI LUT or the window in the file, the first of several."""
     if tables := dataset.get("VOILUTSequence"):
-        return _table(tables[0], dataset, inverted)
+        return _table(tables[0], dataset)
     of = group(dataset, frame, "FrameVOILUTSequence", "WindowCenter")
     of = dataset if of is None else of
     centre, width = (_first(of.get(key)) for key in ("WindowCenter", "WindowWidth"))
     function = str(of.get("VOILUTFunction") or "LINEAR").upper()
-    if centre is None or width is None or (width < 1 and function == "LINEAR") or width <= 0:
+    if centre is None or width is None or width <= 0 or (width < 1 and function == "LINEAR"):
         return None
-    return window(centre, width, function, inverted)
-
-
-def window(centre: float, width: float, function: str, inverted: bool) -> Window:
-    """A window over `values`."""
-    if not inverted:
-        return Window(centre, width, function)
-    # A linear window lies half a value to the left of its centre; turned, to the right.
-    return Window(1 - centre if function == "LINEAR" else -centre, width, function)
+    return Window(centre, width, function)
 
 
 def group(dataset: "Dataset", frame: int, sequence: str, keyword: str) -> Any:
@@ -123,7 +121,7 @@ def group(dataset: "Dataset", frame: int, sequence: str, keyword: str) -> Any:
     return None
 
 
-def _table(item: "Dataset", dataset: "Dataset", inverted: bool) -> Table:
+def _table(item: "Dataset", dataset: "Dataset") -> Table:
     data = item["LUTData"].value
     greys = list(np.frombuffer(data, "<u2").tolist() if isinstance(data, bytes) else data)
     start = item.LUTDescriptor[1]
@@ -131,11 +129,7 @@ def _table(item: "Dataset", dataset: "Dataset", inverted: bool) -> Table:
     if dataset.PixelRepresentation == 1 and start >= 2**15:
         start -= 2**16
     # The bits that the table says it has are often more than it uses.
-    white = max(1, 2 ** max(greys).bit_length() - 1)
-    if not inverted:
-        return Table(start, tuple(greys), white)
-    turned = tuple(white - grey for grey in reversed(greys))
-    return Table(-(start + len(greys) - 1), turned, white)
+    return Table(start, tuple(greys), max(1, 2 ** max(greys).bit_length() - 1))
 
 
 def _padding(stored: np.ndarray, dataset: "Dataset") -> np.ndarray | None:

@@ -137,6 +137,10 @@ def _tell(settings: "Source", headers: Sequence[Header], descriptions: Descripti
         (len(spellings.several), "PatientIDs are written in several ways; each is one patient"),
         (undated, "files have no StudyDate; their images have no session"),
         (unused, f"rows of {settings.table} are of no image here"),
+        (
+            len(descriptions.labels.several),
+            f"labels are written in several ways and joined: {descriptions.labels.told()}",
+        ),
     ):
         if count:
             print(f"Note: {settings.root}: {count} {what}", file=sys.stderr, flush=True)

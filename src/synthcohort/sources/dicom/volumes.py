@@ -63,16 +63,20 @@ class Volume:
                 if header.path != path:  # the frames of an enhanced object follow one another
                     decoder, path = Decoder(settings.root / header.path), header.path
                 frames.append(decoder.values(plane.frame))
-                scales.append(decoder.scale(plane.frame, settings))
+                scales.append((decoder.scale(plane.frame, settings), decoder.inverted))
             except Broken as broken:
                 raise broken.of(header.path) from None
-        same = all(of == scales[0] for of in scales)
-        scale = scales[0] if same else greys.Percentiles(*settings.percentiles)
+        scale, inverted = scales[0]
+        if any(turned != inverted for _, turned in scales):
+            raise Broken("some slices of its series are MONOCHROME1, others MONOCHROME2", path=path)
+        if any(of != scale for of, _ in scales):
+            scale = greys.between(settings.percentiles, inverted)
         try:
             voxels = scale(np.stack(frames))
         except ValueError as error:
             way = "take its series out, or change source.percentiles"
             raise Broken(f"its volume: {error}", way, path) from None
+        voxels = 1 - voxels if inverted else voxels
         image = nibabel.Nifti1Image(voxels.transpose(2, 1, 0), self.affine)
         image = nibabel.as_closest_canonical(image)
         zooms = nibabel.affines.voxel_sizes(image.affine)
@@ -205,8 +209,8 @@ def _unevenness(distances: np.ndarray) -> float:
     if (gaps := steps[steps > _GAP * median]).size:
         missing = int(np.rint(gaps / median - 1).sum())
         raise Broken(
-            f"its series has {gaps.size} gaps: about {missing} slices are missing between "
-            f"{len(distances)} that are {median:g} mm apart",
+            f"its series has gaps, in {gaps.size} of {len(steps)} places: slices missing, about "
+            f"{missing}, where they are {median:g} mm apart",
             _OUT,
         )
     uneven = float(np.abs(steps / median - 1).max())
