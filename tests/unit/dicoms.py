@@ -42,6 +42,7 @@ def dataset(pixels: np.ndarray | None = None, name: str = "1", **tags: Any) -> D
     of = Dataset()
     of.file_meta = FileMetaDataset()
     of.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    of.file_meta.MediaStorageSOPInstanceUID = uid("file")
     patient = tags.get("PatientID", "Pat-0815")
     values = {
         "SOPClassUID": CLASSES.get(modality, CLASSES["CR"]),

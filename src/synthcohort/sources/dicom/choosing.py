@@ -89,6 +89,7 @@ def _headers(
             header = headers.read(path, relative, settings.keywords)
         except headers.Broken as broken:
             faults[broken.args].append(relative)
+            names.learn(broken.identifiers)
         except OSError as error:
             faults[f"it cannot be read: {error.strerror}", _AWAY].append(relative)
         else:

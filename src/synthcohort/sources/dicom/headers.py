@@ -37,6 +37,7 @@ class Broken(Exception):
     ) -> None:
         super().__init__(what, way)
         self.path = path
+        self.identifiers: frozenset[str] = frozenset()
 
     def of(self, path: str) -> "Broken":
         """The same of a file."""
@@ -107,11 +108,9 @@ def read(path: Path, relative: str, keywords: Sequence[str]) -> Header | None:
         head = file.read(lookalikes.HEAD)
         file.seek(0)
         try:
-            dataset, has_pixels = _read(file, wanted, force=head[:2] in _BARE)
+            dataset, has_pixels, fault = _read(file, wanted, force=head[:2] in _BARE)
         except InvalidDicomError:
             return _no_dicom(path, head)
-        except Broken:
-            raise
         except Exception:  # whatever a damaged file makes of pydicom; its words may hold ids
             raise Broken("its header cannot be read, it is damaged or cut off") from None
         if not _sop_class(dataset) and not has_pixels:
@@ -119,13 +118,17 @@ def read(path: Path, relative: str, keywords: Sequence[str]) -> Header | None:
                 raise Broken("it does not say what it is (SOPClassUID) and has no pixels")
             return _no_dicom(path, head)
         try:
-            return _header(dataset, relative, has_pixels, keywords)
+            header = _header(dataset, relative, has_pixels, keywords)
         except Exception:  # as above
             raise Broken("a value in its header is not what the DICOM standard allows") from None
+    if fault is not None:
+        fault.identifiers = header.identifiers
+        raise fault
+    return header
 
 
-def _read(file: Any, wanted: list[str], force: bool) -> tuple["Dataset", bool]:
-    """The wanted elements, and whether pixels follow them."""
+def _read(file: Any, wanted: list[str], force: bool) -> tuple["Dataset", bool, Broken | None]:
+    """The wanted elements, whether pixels follow them, and what is wrong with these."""
     from pydicom.filereader import read_partial
     from pydicom.tag import Tag
 
@@ -141,12 +144,13 @@ def _read(file: Any, wanted: list[str], force: bool) -> tuple["Dataset", bool]:
     tags = [Tag(keyword) for keyword in wanted]
     dataset = read_partial(file, stop_when=at_pixels, force=force, specific_tags=tags)
     syntax = dataset.file_meta.get("TransferSyntaxUID")
+    fault = None
     if pixels and syntax and (reason := unreadable(syntax)):
-        raise Broken(*reason)
+        fault = Broken(*reason)
     # What is deflated is not read from the file itself.
-    if pixels and pixels[0] > size and not (syntax and syntax.is_deflated):
-        raise Broken(f"it is cut off, {pixels[0] - size} bytes of its pixels are missing")
-    return dataset, bool(pixels)
+    elif pixels and pixels[0] > size and not (syntax and syntax.is_deflated):
+        fault = Broken(f"it is cut off, {pixels[0] - size} bytes of its pixels are missing")
+    return dataset, bool(pixels), fault
 
 
 def _no_dicom(path: Path, head: bytes) -> None:

@@ -90,6 +90,9 @@ class Pseudonyms:
 
     def _identifies(self, part: str) -> bool:
         words = {_bare(word) for word in re.split(r"[\W_]+", part)}
+        # Of files that cannot be read nobody knows the ids, but these have a form of their own.
+        if re.search(r"\d+(\.\d+){4}|(19|20)\d\d([-._]?)[01]\d\3[0-3]\d", part):
+            return True
         bare = _bare(part)
         # A short one would be found in any text; it counts where it stands alone.
         return any(i in words or (len(i) >= 4 and i in bare) for i in self._identifiers)
