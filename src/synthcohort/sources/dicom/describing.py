@@ -110,7 +110,11 @@ def as_number(text: str) -> float:
     """A number, or an age as DICOM writes it (034Y, 018M, 006W, 010D) in years; NaN for others."""
     if age := re.fullmatch(r"(\d{1,3})([DWMY])", text.strip().upper()):
         return int(age[1]) * _YEARS[age[2]]
-    return float(text) if tables.is_number(text) else math.nan
+    try:
+        number = float(text)
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) and "_" not in text else math.nan
 
 
 def _text(value: Any) -> str:
