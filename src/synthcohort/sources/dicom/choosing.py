@@ -8,7 +8,6 @@ settings do not ask for.
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from synthcohort.errors import UserError
 from synthcohort.intake import finder, ids
@@ -16,16 +15,14 @@ from synthcohort.progress import progress
 from synthcohort.sources.dicom import headers
 from synthcohort.sources.dicom.headers import Header
 from synthcohort.sources.dicom.pseudonyms import Pseudonyms
-
-if TYPE_CHECKING:
-    from synthcohort.sources.dicom import Source
+from synthcohort.sources.dicom.source import Source
 
 VOLUMES = ("CT", "MR", "PT")  # modalities that cut a body into slices
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _AWAY = "fetch it again, or take it out"
 
 
-def choose(settings: "Source", names: Pseudonyms) -> list[Header]:
+def choose(settings: Source, names: Pseudonyms) -> list[Header]:
     """The objects of the cohort, sorted by path; `names` learns what messages must not show.
 
     Raises:
@@ -64,7 +61,7 @@ def choose(settings: "Source", names: Pseudonyms) -> list[Header]:
 
 
 def _headers(
-    settings: "Source",
+    settings: Source,
     names: Pseudonyms,
     faults: dict[tuple[str, str], list[str]],
     out: dict[str, list[str]],
@@ -99,7 +96,7 @@ def _headers(
                 yield header
 
 
-def _left_out(header: Header, settings: "Source") -> str:
+def _left_out(header: Header, settings: Source) -> str:
     """Why the rules leave an object out, "" where they do not."""
     from pydicom.uid import UID
 
@@ -125,7 +122,7 @@ def _left_out(header: Header, settings: "Source") -> str:
     return ""
 
 
-def _fault(header: Header, settings: "Source") -> tuple[str, str] | None:
+def _fault(header: Header, settings: Source) -> tuple[str, str] | None:
     if not header.has_pixels:
         return "it has no pixels: it was cut off before them, or they were never sent", _AWAY
     if ids.is_unknown(header.patient_id):

@@ -7,12 +7,11 @@ import numpy as np
 
 from synthcohort.sources.dicom import greys
 from synthcohort.sources.dicom.headers import Broken
+from synthcohort.sources.dicom.source import Source
 from synthcohort.sources.dicom.syntaxes import quiet, way
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-    from synthcohort.sources.dicom import Source
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _SQUARE = 0.01  # how far the two sides of a pixel may differ
@@ -78,7 +77,7 @@ class Decoder:
             )
         return self._meant(frame)
 
-    def picture(self, frame: int, settings: "Source") -> tuple[np.ndarray, str]:
+    def picture(self, frame: int, settings: Source) -> tuple[np.ndarray, str]:
         """A frame as it is looked at, and in words what decided on black and white: H×W float32
         over [0, 1], or H×W×3 uint8 in colour.
 
@@ -96,7 +95,7 @@ class Decoder:
             raise Broken(str(error), "take it out, or change source.percentiles") from None
         return 1 - grey if self.inverted else grey, scale.words
 
-    def scale(self, frame: int, settings: "Source") -> greys.Scale:
+    def scale(self, frame: int, settings: Source) -> greys.Scale:
         """How the values of a frame become grey: by the window of the settings, else as the file
         says, else by percentiles. What it gives is to be turned where the file is `inverted`.
 

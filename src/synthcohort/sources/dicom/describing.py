@@ -4,39 +4,15 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from synthcohort.errors import UserError
 from synthcohort.intake import ids, tables
+from synthcohort.sources.dicom import tags
 from synthcohort.sources.dicom.headers import Header
-
-if TYPE_CHECKING:
-    from synthcohort.sources.dicom import Source
+from synthcohort.sources.dicom.source import Source
 
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1}
-# Kinds of values that can be neither a name nor a date nor an id: codes, ages and numbers.
-_HARMLESS = ("AS", "CS", "DS", "FD", "FL", "IS", "SL", "SS", "UL", "US")
-# Of short text, what may point to somebody.
-_TELLING = re.compile(
-    "ID|Number|Address|Telephone|Location|Locator|Residence|Institution|Insurance"
-)
-
-
-def is_keyword(name: str) -> bool:
-    """Whether a name is the keyword of a DICOM tag."""
-    from pydicom.datadict import tag_for_keyword
-
-    return tag_for_keyword(name) is not None
-
-
-def is_telling(keyword: str) -> bool:
-    """Whether a tag holds a name, a date, an id or free text."""
-    from pydicom.datadict import dictionary_VR
-
-    kind = dictionary_VR(keyword).split(" ")[0]
-    return kind not in (*_HARMLESS, "LO", "SH") or (
-        kind not in _HARMLESS and bool(_TELLING.search(keyword))
-    )
 
 
 class Descriptions:
@@ -46,7 +22,7 @@ class Descriptions:
         UserError: the table cannot be read, lacks a column, or has two rows for one id.
     """
 
-    def __init__(self, settings: "Source") -> None:
+    def __init__(self, settings: Source) -> None:
         self._settings = settings
         self._rows = _table(settings)
         self._used: set[str] = set()
@@ -83,7 +59,7 @@ class Descriptions:
         """A value that all objects share, "" where there is none or not one."""
         values = {}
         for header in headers:
-            if is_keyword(name):
+            if tags.is_keyword(name):
                 value = header.values.get(name)
             else:
                 of = _id(header, self._settings.key)
@@ -130,7 +106,7 @@ def _id(header: Header, key: str) -> str:
     return header.study_uid if key == "StudyInstanceUID" else header.sop_uid
 
 
-def _table(settings: "Source") -> dict[str, dict[str, str]]:
+def _table(settings: Source) -> dict[str, dict[str, str]]:
     if settings.table is None:
         return {}
     path = settings.root / settings.table

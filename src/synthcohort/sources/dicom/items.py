@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,10 +16,8 @@ from synthcohort.sources.dicom.decoding import Decoder
 from synthcohort.sources.dicom.describing import Descriptions
 from synthcohort.sources.dicom.headers import Broken, Header
 from synthcohort.sources.dicom.pseudonyms import Pseudonyms
+from synthcohort.sources.dicom.source import Source
 from synthcohort.sources.dicom.volumes import Volume, volumes
-
-if TYPE_CHECKING:
-    from synthcohort.sources.dicom import Source
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class Item:
         return _headers(self.of)
 
 
-def items(settings: "Source", names: Pseudonyms) -> list[Item]:
+def items(settings: Source, names: Pseudonyms) -> list[Item]:
     """All of a cohort, in the order of the patients' codes, the sessions and their own codes.
 
     Raises:
@@ -74,7 +71,7 @@ def items(settings: "Source", names: Pseudonyms) -> list[Item]:
     return sorted(made, key=lambda item: (item.patient, item.session, item.code))
 
 
-def images(item: Item, settings: "Source", scaled: Counter[str]) -> Iterator[Image]:
+def images(item: Item, settings: Source, scaled: Counter[str]) -> Iterator[Image]:
     """The slices of a volume, or the frames of an object; `scaled` counts how grey was found.
 
     Raises:
@@ -127,7 +124,7 @@ def _sessions(headers: Sequence[Header]) -> dict[str, list[str]]:
     return {patient: sorted(of) for patient, of in dates.items()}
 
 
-def _tell(settings: "Source", headers: Sequence[Header], descriptions: Descriptions) -> None:
+def _tell(settings: Source, headers: Sequence[Header], descriptions: Descriptions) -> None:
     spellings = ids.Spellings()
     for header in headers:
         spellings.joined(header.patient_id)

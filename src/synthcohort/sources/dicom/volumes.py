@@ -3,16 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synthcohort.sources.dicom import greys
 from synthcohort.sources.dicom.decoding import Decoder
 from synthcohort.sources.dicom.headers import Broken, Header, Plane
-
-if TYPE_CHECKING:
-    from synthcohort.sources.dicom import Source
+from synthcohort.sources.dicom.source import Source
 
 # Shares of the median distance between slices: from the first it is told, from the second refused.
 _UNEVEN, _TOO_UNEVEN = 0.01, 0.05
@@ -47,7 +44,7 @@ class Volume:
         """What tells it from all other volumes."""
         return f"{self.slices[0][0].series_uid}:{self.part}"
 
-    def read(self, settings: "Source") -> tuple[np.ndarray, np.ndarray, str]:
+    def read(self, settings: Source) -> tuple[np.ndarray, np.ndarray, str]:
         """X×Y×Z float32 over [0, 1] towards right, anterior and superior; the sizes of a voxel in
         mm; in words what decided on black and white.
 
