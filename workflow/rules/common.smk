@@ -28,6 +28,9 @@ RESULTS = f"results/{SYSTEM.name}"
 LOGS = f"logs/{SYSTEM.name}"
 SHARDS = plan.shards(SYSTEM.sampling)
 FETCHES = sources.fetches(SYSTEM.source)
+# Where `prepare` reads from or keeps what only the source knows; a dot, so that it is no system's.
+SOURCE_ROOT = "results/.private" if sources.keeps_private(SYSTEM.source) else ""
+SOURCE_ROOT = f"{RESULTS}/raw" if FETCHES else SOURCE_ROOT
 
 CAPTIONS = Path(workflow.current_basedir).parent / "captions"
 

@@ -29,7 +29,8 @@ def prepare(
     """Write `out`/images.npy (N×C×H×W, uint8 or uint16) and `out`/manifest.csv, in reading order.
 
     Images pass one at a time. sha256 in the manifest is that of the prepared pixels, C×H×W, in
-    little-endian order. `root` is the folder that the source's `fetch` filled, None without one.
+    little-endian order. `root` is the folder that the source's `fetch` filled, or the one
+    that it keeps something private in; None without either.
 
     Raises:
         UserError: no images, images that do not fit `settings`, an image_id given twice, a patient

@@ -46,13 +46,14 @@ def find(
     wanted: Callable[[Path], bool] | tuple[str, ...],
     *,
     besides: Iterable[Path] = (),
+    told: bool = True,
 ) -> Found:
     """The files below the folder `root` that are wanted; links are followed, loops are not.
 
     `wanted` is asked for a path relative to `root`, or holds the suffixes in lower case that a name
     ends in, whatever its case. Hidden files and folders are passed over. What is passed over is
-    counted in one note; `besides` are files of use to the caller (relative to `root`, or absolute),
-    of which the note is silent.
+    counted in one note, unless the caller tells it itself (`told`); `besides` are files of use to
+    the caller (relative to `root`, or absolute), of which the note is silent.
 
     Where a file can be reached by several paths, the one with the fewest links is taken.
 
@@ -82,7 +83,7 @@ def find(
             taken[entry.real] = path
     files = sorted(taken.values(), key=Path.as_posix)
     _check(root, files, dangling)
-    if passed_over:
+    if passed_over and told:
         print(f"Note: {root}: not taken: {counted(passed_over)}", file=sys.stderr, flush=True)
     return Found(files, ways, passed_over)
 

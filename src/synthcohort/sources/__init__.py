@@ -8,7 +8,9 @@ A source module has
   the images are the user's own, `Source` is a `Declared` instead, and the user says it;
 - optionally `fetch(settings, root, seed)`: writes the raw cohort into the empty folder `root` (a
   download or a simulation). Without it, or where the settings name a place of the user's own
-  (`settings.root` or `settings.path`), the cohort is there, and `read` gets no root.
+  (`settings.root` or `settings.path`), the cohort is there, and `read` gets no root;
+- optionally `PRIVATE = True`: `read` keeps something between the runs of all systems that nobody
+  else may have, such as the key of pseudonyms, and gets a folder for it as `root`.
 """
 
 import importlib
@@ -67,6 +69,11 @@ def fetches(settings: Settings) -> bool:
     user has named."""
     named = any(getattr(settings, key, None) for key in ("root", "path"))
     return hasattr(module(settings.kind), "fetch") and not named
+
+
+def keeps_private(settings: Settings) -> bool:
+    """Whether `read` gets a private folder as `root`."""
+    return getattr(module(settings.kind), "PRIVATE", False)
 
 
 def terms(settings: Settings) -> Terms:

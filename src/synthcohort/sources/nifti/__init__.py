@@ -23,9 +23,9 @@ from synthcohort.progress import progress
 from synthcohort.sources.nifti import bids, described
 from synthcohort.sources.nifti.layouts import Source
 from synthcohort.sources.nifti.remarks import Remarks
-from synthcohort.sources.nifti.slicing import Slicing, slices
+from synthcohort.sources.nifti.slicing import Cut, Slicing, cut, slices
 
-__all__ = ["Remarks", "Slicing", "Source", "read", "slices"]
+__all__ = ["Cut", "Remarks", "Slicing", "Source", "cut", "read", "slices"]
 
 
 def read(settings: Source, root: Path | None) -> Iterator[Image]:

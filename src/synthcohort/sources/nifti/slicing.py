@@ -23,7 +23,7 @@ _OBLIQUE = 10
 _SHEARED = 1
 
 
-class Slicing(Settings):
+class Cut(Settings):
     """Which pictures are taken from a volume."""
 
     plane: Literal["axial", "coronal", "sagittal"] = "axial"
@@ -47,19 +47,24 @@ class Slicing(Settings):
     spacing: Annotated[float, Field(gt=0)] | None = None
     """Pixel size in mm that slices are resampled to; by default the finer one of the two in the
     plane, so that slices whose pixels are square already stay as they are."""
-    form: geometry.Form | None = None
-    """Which of the two geometries in a header is right where they disagree, by more than 1 % in a
-    voxel's size or in the direction of an axis: `sform`, or `qform` with pixdim. By default a
-    volume is refused then, unless one of them says no more than 1 mm along each axis, as nobody
-    has set it; the other one is taken and told."""
 
     @model_validator(mode="after")
-    def _ascending(self) -> "Slicing":
+    def _ascending(self) -> "Cut":
         if self.slice_range[0] > self.slice_range[1]:
             raise ValueError("the ends of slice_range must not descend")
         if self.percentiles[0] >= self.percentiles[1]:
             raise ValueError("the two percentiles must ascend")
         return self
+
+
+class Slicing(Cut):
+    """Which pictures are taken from a NIfTI volume, and what of its header is believed."""
+
+    form: geometry.Form | None = None
+    """Which of the two geometries in a header is right where they disagree, by more than 1 % in a
+    voxel's size or in the direction of an axis: `sform`, or `qform` with pixdim. By default a
+    volume is refused then, unless one of them says no more than 1 mm along each axis, as nobody
+    has set it; the other one is taken and told."""
 
 
 def slices(
@@ -75,13 +80,27 @@ def slices(
             not finite, is constant, has too few slices or slices too small or large.
     """
     said = Remarks() if remarks is None else remarks
-    axis, letter = _AXES[settings.plane]
     voxels, steps = volume.load(path, settings.form, channel, said)
+    axis, _ = _AXES[settings.plane]
     _tell_angles(steps, axis, path, said)
     if remarks is None:
         said.tell()
-    voxels = _rescaled(voxels, settings, path)
-    in_plane = np.delete(geometry.sizes(steps), axis)
+    yield from cut(_rescaled(voxels, settings, path), geometry.sizes(steps), settings, path)
+
+
+def cut(
+    voxels: np.ndarray, zooms: np.ndarray, settings: Cut, path: Path
+) -> Iterator[tuple[int, str, np.ndarray]]:
+    """The slices of a volume in memory, as `slices` gives them; `path` is for messages.
+
+    `voxels` is X×Y×Z over [0, 1], towards right, anterior and superior; `zooms` are the three sizes
+    of a voxel in mm.
+
+    Raises:
+        UserError: the volume has too few slices, or slices too small or large.
+    """
+    axis, letter = _AXES[settings.plane]
+    in_plane = np.delete(zooms, axis)
     shape = _shape(np.delete(voxels.shape, axis)[::-1], in_plane[::-1], settings, path)
     for index in _positions(voxels.shape[axis], settings, path):
         # Rows run downwards and columns to the right: against both of the patient's axes.
@@ -121,7 +140,7 @@ def _rescaled(voxels: np.ndarray, settings: Slicing, path: Path) -> np.ndarray:
     return np.clip((voxels - black) / (white - black), 0, 1)
 
 
-def _positions(count: int, settings: Slicing, path: Path) -> np.ndarray:
+def _positions(count: int, settings: Cut, path: Path) -> np.ndarray:
     """The indices of the slices that are taken, ascending."""
     first, last = settings.slice_range
     indices = np.unique(
@@ -136,7 +155,7 @@ def _positions(count: int, settings: Slicing, path: Path) -> np.ndarray:
     return indices
 
 
-def _shape(voxels: np.ndarray, zooms: np.ndarray, settings: Slicing, path: Path) -> tuple[int, int]:
+def _shape(voxels: np.ndarray, zooms: np.ndarray, settings: Cut, path: Path) -> tuple[int, int]:
     """Rows and columns of the slices once their pixels have one size in both directions."""
     spacing = settings.spacing or min(zooms)
     sides = [n * float(zoom) / float(spacing) for n, zoom in zip(voxels, zooms, strict=True)]
@@ -153,7 +172,7 @@ def _shape(voxels: np.ndarray, zooms: np.ndarray, settings: Slicing, path: Path)
     return rows, columns
 
 
-def _resampled(picture: np.ndarray, shape: tuple[int, int], settings: Slicing) -> np.ndarray:
+def _resampled(picture: np.ndarray, shape: tuple[int, int], settings: Cut) -> np.ndarray:
     """`picture` at that shape, over the full range of its type."""
     if shape != picture.shape:
         from skimage.transform import resize
