@@ -10,8 +10,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from synthcohort.cohort import Image
-from synthcohort.sources import dicom
+from synthcohort.sources import Image, dicom
 
 CLASSES = {
     "CT": "1.2.840.10008.5.1.4.1.1.2",

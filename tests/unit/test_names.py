@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from test_prepare import given
 
-from synthcohort.cohort import Image, open_cohort
+from synthcohort.cohort import open_cohort
 from synthcohort.cohort.prepare import prepare
 from synthcohort.config import Prepare
 from synthcohort.errors import UserError
+from synthcohort.sources import Image
 from synthcohort.tracking.journal import Journal
 
 

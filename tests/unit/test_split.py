@@ -8,8 +8,9 @@ from cohorts import OFFICIAL, cohort_of, drawn, found, patients_by, pictures, ru
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from synthcohort.cohort import SPLITS, open_cohort
+from synthcohort.cohort import open_cohort
 from synthcohort.errors import UserError
+from synthcohort.sources import SPLITS
 
 
 def test_fractions_are_met_in_every_label(tmp_path):

@@ -6,8 +6,8 @@ source_file, sha256, where the source gives class numbers class, and then the at
 each.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,34 +24,8 @@ MANIFEST_COLUMNS = (
     "source_file",
     "sha256",
 )
-SPLITS = ("train", "val", "test")
 # Names of other columns of the manifest, the split or the exported metadata.
 NOT_ATTRIBUTES = {*MANIFEST_COLUMNS, "split", "file_name", "class", "index", "seed"}
-
-
-@dataclass(frozen=True)
-class Image:
-    """One 2-D picture as a source gives it.
-
-    `pixels` is uint8 or uint16, H×W (grey) or H×W×3 (RGB), over the full range of its type.
-    `label` is the class name, "" where the cohort has none; `split` is the official split ("train",
-    "val" or "test"), "" where there is none. `source_file` is relative to the source's root.
-    `class_number` is the label's number where the source gives it one, None where it does not; the
-    order of the labels, and what is exported, follow it. `attributes` are named numbers that belong
-    to the image (an age; 0 or 1 for each finding of several), the same names for every image of a
-    cohort.
-    """
-
-    pixels: np.ndarray
-    image_id: str
-    patient_id: str
-    source_file: str
-    label: str = ""
-    session: str = ""
-    slice: str = ""
-    split: str = ""
-    class_number: int | None = None
-    attributes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ import numpy as np
 import PIL.Image
 
 from synthcohort import sources
-from synthcohort.cohort import MANIFEST_COLUMNS, NOT_ATTRIBUTES, Image, number_text
-from synthcohort.cohort.gate import Gate
+from synthcohort.cohort import MANIFEST_COLUMNS, NOT_ATTRIBUTES, number_text
+from synthcohort.cohort.admission import Admission
 from synthcohort.config import Prepare
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_directory
 from synthcohort.settings import Settings
+from synthcohort.sources import Image
 from synthcohort.tracking.journal import Journal
 
 _MOST_FAULTS = 5
@@ -34,15 +35,15 @@ def prepare(
 
     Raises:
         UserError: no images, images that do not fit `settings`, an image_id given twice, a patient
-            or a label that `Gate` refuses, labels on some images only, or attributes that are not
-            finite numbers of the same names on every image.
+            or a label that `Admission` refuses, labels on some images only, or attributes that are
+            not finite numbers of the same names on every image.
     """
     shape = (1 if settings.colour == "grey" else 3, *settings.size)
     dtype = np.dtype("u1" if settings.depth == 8 else "<u2")
     done: Counter[str] = Counter()
     labels: Counter[str] = Counter()
     images: set[str] = set()
-    gate = Gate()
+    admission = Admission()
     faults: list[tuple[str, str]] = []
     attributes: list[str] | None = None
     with (
@@ -58,7 +59,7 @@ def prepare(
                     f"{image.source_file}: its image_id {image.image_id!r} was given before; "
                     "expected one of its own for every image"
                 )
-            image = gate.passed(image)
+            image = admission.passed(image)
             if attributes is None:
                 attributes = list(image.attributes)
                 numbered = ["class"] if image.class_number is not None else []
@@ -87,10 +88,10 @@ def prepare(
                 "every image or for none"
             )
         _write_header(pixels, dtype, (len(images), *shape))
-    joined = gate.tell()
+    joined = admission.tell()
     journal.result(
         images=len(images),
-        patients=len(gate.patients),
+        patients=len(admission.patients),
         **({"names written in several ways": joined} if joined else {}),
         **{f"images/{label}": labels[label] for label in sorted(labels) if label},
         **{what: done[what] for what in sorted(done)},

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from synthcohort.cohort import SPLITS, Cohort, open_cohort
+from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.cohort import leakage as leaks
 from synthcohort.config import Split
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, write_json
 from synthcohort.seeds import derive
+from synthcohort.sources import SPLITS
 from synthcohort.tracking.journal import Journal
 
 _MOST_TOLD = 20

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthcohort.cohort import SPLITS, open_cohort
+from synthcohort.cohort import open_cohort
 from synthcohort.files import read_json
 from synthcohort.samples import shards
 from synthcohort.samples.listing import listed
+from synthcohort.sources import SPLITS
 
 
 @dataclass(frozen=True)

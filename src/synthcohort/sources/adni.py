@@ -16,13 +16,12 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
 from synthcohort.intake import ids, pictures, tables
 from synthcohort.intake.finder import find, hidden
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
-from synthcohort.sources import Terms, nifti
+from synthcohort.sources import Image, Terms, nifti
 
 TERMS = Terms(
     name="ADNI Data Use Agreement",

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
 from synthcohort.intake import ids, pictures, tables
 from synthcohort.intake.finder import find
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
-from synthcohort.sources import Terms
+from synthcohort.sources import Image, Terms
 
 TERMS = Terms(
     name="RSNA Pediatric Bone Age Challenge terms of use",

@@ -6,13 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from synthcohort.cohort import Image
 from synthcohort.errors import UserError
 from synthcohort.intake import pictures, tables
 from synthcohort.intake.description import Described, describe
 from synthcohort.intake.finder import Found, counted, find, fits
 from synthcohort.progress import progress
-from synthcohort.sources import Declared
+from synthcohort.sources import Declared, Image
 
 
 class Source(Described, Declared):

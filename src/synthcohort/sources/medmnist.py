@@ -12,13 +12,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from synthcohort.cohort import SPLITS, Image
 from synthcohort.errors import UserError
 from synthcohort.intake import npz, published
 from synthcohort.intake.download import download
 from synthcohort.intake.used_range import UsedRange
 from synthcohort.progress import progress
-from synthcohort.sources import Declared, Terms, stated
+from synthcohort.sources import SPLITS, Declared, Image, Terms, stated
 
 _LAYOUT = (
     "expected MedMNIST's layout: {train,val,test}_images of N×H×W or N×H×W×3, uint8 or uint16, and "

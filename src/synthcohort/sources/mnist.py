@@ -11,13 +11,12 @@ from typing import IO, Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from synthcohort.cohort import Image
 from synthcohort.errors import UserError
 from synthcohort.intake import lookalikes, published
 from synthcohort.intake.download import download
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
-from synthcohort.sources import Terms
+from synthcohort.sources import Image, Terms
 
 _ADDRESS = "https://ossci-datasets.s3.amazonaws.com/mnist"
 _MD5 = {

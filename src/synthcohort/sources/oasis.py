@@ -16,13 +16,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
 from synthcohort.intake import lookalikes, pictures
 from synthcohort.intake.finder import find, hidden, nameable, shown
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
-from synthcohort.sources import Terms
+from synthcohort.sources import Image, Terms
 
 TERMS = Terms(
     name="OASIS-1 terms of use",

@@ -18,10 +18,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthcohort.cohort import Image
 from synthcohort.errors import UserError
 from synthcohort.progress import progress
-from synthcohort.sources import Terms, stated
+from synthcohort.sources import Image, Terms, stated
 from synthcohort.sources.dicom import items
 from synthcohort.sources.dicom.headers import Broken
 from synthcohort.sources.dicom.pseudonyms import Pseudonyms

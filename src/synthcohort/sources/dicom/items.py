@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from synthcohort.cohort import Image
 from synthcohort.intake import ids
-from synthcohort.sources import nifti
+from synthcohort.sources import Image, nifti
 from synthcohort.sources.dicom.choosing import VOLUMES, choose
 from synthcohort.sources.dicom.decoding import Decoder
 from synthcohort.sources.dicom.describing import Descriptions

@@ -18,8 +18,8 @@ patients in all layouts but `bids`. Volumes are .nii, .nii.gz or pairs of .hdr a
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthcohort.cohort import Image
 from synthcohort.progress import progress
+from synthcohort.sources import Image
 from synthcohort.sources.nifti import bids, described
 from synthcohort.sources.nifti.layouts import Source
 from synthcohort.sources.nifti.remarks import Remarks

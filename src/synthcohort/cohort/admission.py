@@ -7,12 +7,12 @@ told, and what means "not known" is nobody and no class.
 import sys
 from dataclasses import replace
 
-from synthcohort.cohort import Image
 from synthcohort.errors import UserError
 from synthcohort.intake import ids
+from synthcohort.sources import Image
 
 
-class Gate:
+class Admission:
     """The names of one cohort's images, as they come."""
 
     def __init__(self) -> None:
