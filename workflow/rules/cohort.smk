@@ -28,7 +28,7 @@ rule prepare:
         cohort=subpath(output.images, parent=True),
         source=as_json(SYSTEM.source),
         settings=as_json(SYSTEM.prepare),
-        root=f"--root {RESULTS}/raw" if FETCHES else "",
+        root=f"--root {SOURCE_ROOT}" if SOURCE_ROOT else "",
     shell:
         "synthcohort prepare --source {params.source:q} --settings {params.settings:q}"
         " {params.root} --out {params.cohort}"

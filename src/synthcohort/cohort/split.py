@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from synthcohort.cohort import SPLITS, Cohort, open_cohort
+from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.cohort import leakage as leaks
 from synthcohort.config import Split
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, write_json
 from synthcohort.seeds import derive
+from synthcohort.sources import SPLITS
 from synthcohort.tracking.journal import Journal
 
 _MOST_TOLD = 20
@@ -69,6 +70,7 @@ def split(
         table.writerow(("image_id", "patient_id", "split"))
         for row, part in zip(opened.rows, parts, strict=True):
             table.writerow((row["image_id"], row["patient_id"], part))
+    _tell_lacking(opened, parts)
     journal.result(**_counts(opened, parts), **_found(report), **links)
 
 
@@ -177,6 +179,26 @@ def _told(what: str, lines: list[str]) -> str:
     more = len(lines) - _MOST_TOLD
     rest = [f"  … and {more} more"] if more > 0 else []
     return "\n".join([f"{what}:", *(f"  {line}" for line in lines[:_MOST_TOLD]), *rest, ""])
+
+
+def _tell_lacking(cohort: Cohort, parts: list[str]) -> None:
+    """Print which labels and findings a part of the split has no image of."""
+    means = {
+        "train": "so the model cannot learn it",
+        "val": "so no training is watched on it",
+        "test": "so no figure of the evaluation says anything of it",
+    }
+    findings = cohort.attributes
+    binary = np.isin(findings, (0, 1)).all(axis=0) & (findings != 0).any(axis=0)
+    for part in sorted(set(parts), key=SPLITS.index):
+        rows = np.array([of == part for of in parts])
+        there = set(cohort.classes[rows].tolist())
+        lacks = [f"label {name!r}" for i, name in enumerate(cohort.label_names) if i not in there]
+        has = (findings[rows] != 0).any(axis=0)
+        names = np.array(cohort.attribute_names, dtype=str)[binary & ~has]
+        lacks += [f"finding {name!r}" for name in names.tolist()]
+        for what in lacks:
+            print(f"Note: no image in {part} has the {what}, {means[part]}", file=sys.stderr)
 
 
 def _counts(cohort: Cohort, parts: list[str]) -> dict[str, int]:
