@@ -111,6 +111,19 @@ def test_links_are_followed_and_rings_are_not(tmp_path, capsys):
     assert "links to a folder around them" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "other", ["sub-02/anat/sub-02_T1w.nii.gz", "sub-01/2/anat/sub-01_T1w.nii.gz"]
+)
+def test_links_to_one_volume_from_two_folders_are_told(tmp_path, other):
+    add(tmp_path, "store/a.nii.gz")
+    for name in ("sub-01/anat/sub-01_T1w.nii.gz", other):
+        path = tmp_path / "bids" / name
+        path.parent.mkdir(parents=True)
+        path.symlink_to(tmp_path / "store/a.nii.gz")
+    with pytest.raises(UserError, match=r"sub-01_T1w.nii.gz and .* are links to one file"):
+        taken(tmp_path / "bids")
+
+
 def test_two_formats_of_one_volume_are_told(tmp_path):
     add(tmp_path, "sub-01/anat/sub-01_T1w.nii")
     add(tmp_path, "sub-01/anat/sub-01_T1w.nii.gz")

@@ -220,7 +220,7 @@ def test_a_folder_is_described_by_paths(tmp_path, capsys):
 
 def test_a_folder_is_described_by_a_table(tmp_path, capsys):
     lay(tmp_path, "a.nii.gz", "b.nii.gz", "c.nii")
-    (tmp_path / "list.csv").write_text("file,who,part\na.nii.gz,x,train\nc,y,test\n")
+    (tmp_path / "list.csv").write_text("file,who,part\n./A,x,train\nc,y,test\n")
     keys = {"table": "list.csv", "columns": {"patient": "who", "split": "part"}}
     assert taken(tmp_path, "folder", **keys) == [("x", "train", "a.nii.gz"), ("y", "test", "c.nii")]
     told = capsys.readouterr().err
