@@ -52,7 +52,7 @@ STAGES = {
         "cohort.split:split",
         "split by patient and look for leakage",
         {"settings": config.Split},
-        "cohort out leakage figure",
+        "cohort out leakage figure pairs drawn",
     ),
     "autoencoder": Stage(
         "training.autoencoder:train_autoencoder",

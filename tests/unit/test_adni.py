@@ -149,6 +149,8 @@ def made(tmp_path: Path, scans: dict[str, str], **settings) -> tuple[dict[str, s
             out=tmp_path / "split.csv",
             leakage=tmp_path / "leakage.json",
             figure=tmp_path / "cohort.png",
+            pairs=tmp_path / "near_duplicates.csv",
+            drawn=tmp_path / "near-duplicates.png",
             journal=journal,
         )
     parts: dict[str, set[str]] = {}
