@@ -14,8 +14,8 @@ A metric module has
   "details" that is itself a figure of the result, as {"value", "interval"}, has its line in the
   table of results if `summary.NAMES` has "<metric>.<entry>"; "measure" says there what it is where
   that depends on the cohort. "note" says which labels it covers (`covered.note`) where these are
-  not those of the three sets, "" where it covers all. A metric that this cohort gives nothing to measure returns
-  `not_applicable(figure, note)`.
+  not those of the three sets, "" where it covers all. A metric that this cohort gives nothing to
+  measure returns `not_applicable(figure, note)`.
 
 Metrics with the same extractor are measured in one job, others each in a job of its own.
 """
