@@ -6,8 +6,14 @@ from collections.abc import Sequence
 class UserError(Exception):
     """A fault the user can mend: the message names the file or key, what was expected, what to do.
 
-    The command line prints the message without a traceback and exits with code 1.
+    The command line prints the message without a traceback and exits with code 1. The journal, and
+    MLflow with it, keeps `recorded`: the message, unless that names what only the one at the
+    machine may see, such as a path that holds a patient's name.
     """
+
+    def __init__(self, message: str = "", recorded: str = "") -> None:
+        super().__init__(message)
+        self.recorded = recorded or message
 
 
 class Refused(UserError):

@@ -52,7 +52,7 @@ STAGES = {
         "cohort.split:split",
         "split by patient and look for leakage",
         {"settings": config.Split},
-        "cohort out leakage",
+        "cohort out leakage pairs drawn",
     ),
     "draw-cohort": Stage(
         "cohort.overview:draw_cohort",

@@ -1,5 +1,8 @@
 """The commands a user types: help, dry run, lint, and faults told without a traceback."""
 
+import json
+import shlex
+
 import pytest
 from tiny import REPOSITORY, configured, run, snakemake
 
@@ -32,6 +35,7 @@ def test_the_default_system_is_planned_from_the_repository(tmp_path):
         ({"autoencodr": {}}, "autoencodr: unknown key; did you mean 'autoencoder'?"),
         ({"seed": "zero"}, "seed: "),
         ({"sampling": {"steps": 0}}, "sampling.steps: "),
+        ({"audit": {"gates": {"fidd": {"at_most": 1}}}}, "audit.gates: no figure 'fidd'"),
         ({"source": {"kind": "folder", "root": "$NOT_SET_ANYWHERE"}}, "NOT_SET_ANYWHERE"),
     ],
 )
@@ -48,6 +52,31 @@ def test_a_stage_tells_a_fault_without_a_traceback_and_leaves_nothing(tmp_path):
     assert failed.returncode != 0 and "nowhere" in failed.stdout
     assert "Traceback (most recent call last)" not in failed.stdout
     assert not list((tmp_path / "results/tiny/cohort").glob("*"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"expression": r"(?P<patient>\d{8})_\d{3}"},
+        {"expression": r"(?P<patient>\d{8})", "labels": {"{shard}": "{}"}, "licence": "a { b"},
+        {"expression": "(?P<patient>.+)", "root": "{study}/{ 1 }/{a.b}"},
+    ],
+)
+def test_braces_in_a_text_are_no_wildcards(tmp_path, changes):
+    source = {"kind": "folder", "root": str(tmp_path)} | changes
+    export = {"title": "Drawn with {shard} {extractor}"}
+    config = configured(tmp_path, source=source, export=export)
+    planned = snakemake(tmp_path, "--configfile", config, "--dry-run", "--printshellcmds")
+    assert planned.returncode == 0, planned.stdout[-2000:]
+    for stage, option, key, given in (
+        ("prepare", "--source", None, source),
+        ("export", "--system", "export", export),
+    ):
+        lines = planned.stdout.splitlines()
+        (command,) = [line for line in lines if f"synthcohort {stage} " in line]
+        words = shlex.split(command)
+        handed = json.loads(words[words.index(option) + 1])
+        assert given.items() <= (handed[key] if key else handed).items()
 
 
 def test_keys_are_changed_for_one_run_and_their_neighbours_stay(tmp_path):

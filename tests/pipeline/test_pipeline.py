@@ -1,7 +1,9 @@
 """The whole workflow on a tiny simulated cohort: what it leaves, and that it leaves it again."""
 
 import csv
+import html
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from tiny import configured, run, snakemake
 
 from synthcohort.config import load
 from synthcohort.evaluation import metrics
+from synthcohort.evaluation.draw import captions
 
 RESULTS = "results/tiny"
 
@@ -33,6 +36,9 @@ def test_every_contract_is_there(finished):
         "samples/shard-00001.npz",
         "observer/index.html",
         "observer/key.json",
+        "evaluation/fid.npz",
+        "figures/evaluation/fid.png",
+        "figures/evaluation/guidance.png",
         "audit.json",
         "export/README.md",
         "summary.txt",
@@ -97,6 +103,9 @@ def test_mlflow_has_a_run_for_the_pipeline_and_one_for_every_stage(finished):
     diffusion = next(run for run in children if run.info.run_name.startswith("diffusion"))
     history = client.get_metric_history(diffusion.info.run_id, "loss")
     assert history[-1].step == 320 and len(history) > 5
+    drawn = next(run for run in children if run.info.run_name.startswith("draw-evaluation"))
+    figures = client.list_artifacts(drawn.info.run_id, "figures/evaluation")
+    assert "figures/evaluation/fid.png" in [figure.path for figure in figures]
 
 
 def test_nothing_is_left_to_do_and_the_report_needs_no_network(finished):
@@ -109,6 +118,11 @@ def test_nothing_is_left_to_do_and_the_report_needs_no_network(finished):
     page = (finished / "report.html").read_text()
     for category in ("1 Data", "2 Autoencoder", "3 Diffusion", "4 Samples", "5 Eval", "6 Audit"):
         assert category in page
+    for figure in (finished / RESULTS / "figures/evaluation").glob("*.png"):
+        shown = rf'"{RESULTS}/figures/evaluation/{figure.name}": .*?"caption": (".*?"), "mime_type"'
+        caption = re.sub(r"<[^>]+>", "", json.loads(re.search(shown, page)[1]))
+        told = captions()[figure.stem].split("*")[0]
+        assert html.unescape(caption).split()[:20] == told.split()[:20], figure.name
 
 
 def test_the_same_configuration_gives_the_same_bytes(finished, tmp_path):

@@ -1,5 +1,6 @@
 """The whole workflow from public data sets' files, here stand-ins, to the exported dataset."""
 
+import hashlib
 import struct
 import subprocess
 from pathlib import Path
@@ -46,17 +47,20 @@ def labels_of(arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def test_mnist_in_pixel_space(tmp_path, quick):
+    altered = {}
     for prefix, count in (("train", 60), ("t10k", 30)):
         for name, array in (
             ("images-idx3", pictures(classes(count), count)),
             ("labels-idx1", classes(count)),
         ):
             header = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
-            (tmp_path / f"{prefix}-{name}-ubyte").write_bytes(header + array.tobytes())
+            content, name = header + array.tobytes(), f"{prefix}-{name}-ubyte"
+            (tmp_path / name).write_bytes(content)
+            altered[name] = f"md5:{hashlib.md5(content).hexdigest()}"
     arrays = exported(
         tmp_path,
         quick,
-        source={"kind": "mnist", "root": str(tmp_path), "digits": [1, 2]},
+        source={"kind": "mnist", "root": str(tmp_path), "digits": [1, 2], "altered": altered},
         prepare={"size": [28, 28]},
         autoencoder={"network": "none"},
         diffusion=TINY["diffusion"] | {"steps": 300, "loss": "l1", "prediction": "epsilon"},
@@ -64,6 +68,7 @@ def test_mnist_in_pixel_space(tmp_path, quick):
     assert len(labels_of(arrays)) == 40 and arrays["train_images"].shape[1:] == (28, 28)
     card = (tmp_path / RESULTS / "export/README.md").read_text()
     assert "no autoencoder: the model works on pixels" in card
+    assert "not MNIST's: altered by somebody since it was published, in the files t10k-" in card
     figures = tmp_path / RESULTS / "figures"
     assert PIL.Image.open(figures / "denoising.gif").n_frames > 1
     assert (figures / "noising.png").is_file() and (figures / "denoising.png").is_file()

@@ -52,6 +52,8 @@ def run(cohort: Path, seed: int = 0, **options) -> dict[str, str]:
         cohort=cohort,
         out=folder / "split.csv",
         leakage=folder / "leakage.json",
+        pairs=folder / "near_duplicates.csv",
+        drawn=folder / "near-duplicates.png",
         journal=Journal(None, "split", {}),
     )
     with (folder / "split.csv").open(newline="") as file:

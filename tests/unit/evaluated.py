@@ -5,10 +5,11 @@ import csv
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.evaluation.draw import drawing
+from synthcohort.evaluation.draw import draw_record
 from synthcohort.evaluation.evaluate import measured
 from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.records import read_record, write_record
+from synthcohort.evaluation.records import write_record
+from synthcohort.files import read_json
 from synthcohort.hardware import Hardware
 from synthcohort.tracking.journal import Journal
 
@@ -79,6 +80,5 @@ def measure(name: str, given: Material, folder, seed: int = 0) -> dict:
     """The result of a metric as its file holds it, and `folder`/<name>.png drawn from the files."""
     found = measured(name, Evaluation(), seed=seed, material=given, hardware=CPU)
     write_record(folder / f"{name}.json", *found)
-    result, arrays = read_record(folder / f"{name}.json")
-    drawing()[name].draw(folder / f"{name}.png", result, arrays)
-    return result
+    draw_record(folder / f"{name}.json", folder)
+    return read_json(folder / f"{name}.json")

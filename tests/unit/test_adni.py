@@ -148,6 +148,8 @@ def made(tmp_path: Path, scans: dict[str, str], **settings) -> tuple[dict[str, s
             cohort=tmp_path / "cohort",
             out=tmp_path / "split.csv",
             leakage=tmp_path / "leakage.json",
+            pairs=tmp_path / "near_duplicates.csv",
+            drawn=tmp_path / "near-duplicates.png",
             journal=journal,
         )
     parts: dict[str, set[str]] = {}

@@ -11,13 +11,13 @@ from exports import write_audit
 from pydantic import ValidationError
 
 from synthcohort import config
-from synthcohort.cohort import MANIFEST_COLUMNS, Image, number_text, open_cohort
+from synthcohort.cohort import MANIFEST_COLUMNS, number_text, open_cohort
 from synthcohort.cohort.prepare import prepare
 from synthcohort.errors import UserError
 from synthcohort.export import imagefolder, medmnist
 from synthcohort.export.card import Facts, write
 from synthcohort.samples import shards
-from synthcohort.sources import digits, folder
+from synthcohort.sources import Image, digits, folder
 from synthcohort.tracking.journal import Journal
 
 GREY = np.zeros((6, 8), np.uint8)

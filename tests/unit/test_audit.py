@@ -8,8 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from synthcohort import config
@@ -20,7 +18,6 @@ from synthcohort.audit.search import search
 from synthcohort.cohort import MANIFEST_COLUMNS
 from synthcohort.errors import UserError
 from synthcohort.hardware import Hardware
-from synthcohort.statistics import neighbours
 from synthcohort.tracking.journal import Journal
 
 N, PATIENTS, SIDE = 240, 120, 16
@@ -243,28 +240,6 @@ def test_shards_of_two_runs(study):
         run(study, samples)
     with pytest.raises(UserError, match="sampling stage"):
         run(study, [])
-
-
-@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 8), st.integers(0, 2**32 - 1))
-def test_nearest_is_what_comparing_all_pairs_gives(queries, references, width, seed):
-    rng = np.random.default_rng(seed)
-    q = rng.normal(size=(queries, width)).astype("f4")
-    r = rng.normal(size=(references, width)).astype("f4")
-    distance, place = neighbours.nearest(q, r, Hardware())
-    every = np.sqrt(((q[:, None].astype(float) - r[None]) ** 2).mean(2))
-    np.testing.assert_allclose(distance, every.min(1), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(every[np.arange(queries), place], distance)
-
-
-def test_nearest_over_many_blocks(monkeypatch):
-    monkeypatch.setattr(neighbours, "BETWEEN", 7)
-    rng = np.random.default_rng(0)
-    q, r = rng.normal(size=(30, 5)).astype("f4"), rng.normal(size=(50, 5)).astype("f4")
-    among = np.arange(10, 50, 3)
-    distance, place = neighbours.nearest(q, r, Hardware(), among=among)
-    every = np.sqrt(((q[:, None] - r[None, among]) ** 2).mean(2))
-    np.testing.assert_array_equal(place, among[every.argmin(1)])
-    np.testing.assert_allclose(distance, every.min(1), rtol=1e-5)
 
 
 def test_no_work_files_are_left(study):

@@ -148,6 +148,50 @@ def test_a_name_that_is_no_folder_name_is_refused(name):
     assert told(name=name).startswith("my.yaml: name: ")
 
 
+FOLDER = {"kind": "folder", "root": "images", "expression": "(?P<patient>.+)"}
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ("{1: train, 2: val, 3: test}", "1"),
+        ("{2019-05-01: train, 2020-05-01: test}", "2019-05-01"),
+        ("{0.5: train}", "0.5"),
+    ],
+)
+def test_numbers_and_dates_as_keys_are_text(written, key):
+    source = FOLDER | {"splits": yaml.safe_load(written)}
+    assert config.check(with_keys(source=source)).source.splits[key] == "train"
+    assert config.check(with_keys(sampling__images={0: 3})).sampling.images == {"0": 3}
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("labels: {NO: healthy}", "my.yaml: source: labels: the key false is no text"),
+        ("labels: {on: x}", "true is no text: YAML reads yes, no, on, off"),
+        ("labels: {~: x}", "the key null is no text"),
+        (
+            "labels: {a: NO}",
+            "source.labels.a: Input should be a valid string, got False; write it in q",
+        ),
+        ("labels: {a: 1}", "got 1; write it in quotes"),
+        ("columns: {patient: 2020-05-01}", "write it in quotes"),
+        ("labels: {1: a, '1': b}", "my.yaml: source: labels: 1: is there twice"),
+    ],
+)
+def test_what_yaml_makes_of_a_word_is_told(section, said):
+    assert said in told(source=FOLDER | yaml.safe_load(section))
+
+
+def test_the_home_folder_is_put_in(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    source = FOLDER | {"root": "~/images", "expression": "/(?P<patient>a~/b)"}
+    checked = config.check(with_keys(source=source)).source
+    assert checked.root.as_posix() == "/home/somebody/images"
+    assert checked.expression == "/(?P<patient>a~/b)"
+
+
 def test_environment_variables_are_put_in(monkeypatch):
     monkeypatch.setenv("MY_IMAGES", "somewhere")
     source = {"kind": "folder", "root": "${MY_IMAGES}/a", "expression": r"(?P<patient>p\d+)\.png$"}

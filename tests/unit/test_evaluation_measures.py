@@ -2,11 +2,16 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synthcohort.evaluation import metrics
 from synthcohort.evaluation.metrics.embedding import mixing
 from synthcohort.evaluation.metrics.real_or_synthetic import area
-from synthcohort.statistics.neighbours import nearest_others
+from synthcohort.hardware import Hardware
+from synthcohort.statistics import neighbours
+from synthcohort.statistics.neighbours import nearest, nearest_others
+from synthcohort.statistics.resampling import share
 
 
 def test_the_area_by_pairs_is_scikit_learns_within_a_fold():
@@ -46,3 +51,35 @@ def test_every_metric_names_its_extractor():
     assert {"fid", "kid", "precision_recall", "density_coverage"} <= set(metrics.names())
     for name in metrics.names():
         assert metrics.module(name).EXTRACTOR in (None, *extractors.names())
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 8), st.integers(0, 2**32 - 1))
+def test_nearest_is_what_comparing_all_pairs_gives(queries, references, width, seed):
+    rng = np.random.default_rng(seed)
+    q = rng.normal(size=(queries, width)).astype("f4")
+    r = rng.normal(size=(references, width)).astype("f4")
+    distance, place = nearest(q, r, Hardware())
+    every = np.sqrt(((q[:, None].astype(float) - r[None]) ** 2).mean(2))
+    np.testing.assert_allclose(distance, every.min(1), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(every[np.arange(queries), place], distance)
+
+
+def test_nearest_over_many_blocks(monkeypatch):
+    monkeypatch.setattr(neighbours, "BETWEEN", 7)
+    rng = np.random.default_rng(0)
+    q, r = rng.normal(size=(30, 5)).astype("f4"), rng.normal(size=(50, 5)).astype("f4")
+    among = np.arange(10, 50, 3)
+    distance, place = nearest(q, r, Hardware(), among=among)
+    every = np.sqrt(((q[:, None] - r[None, among]) ** 2).mean(2))
+    np.testing.assert_array_equal(place, among[every.argmin(1)])
+    np.testing.assert_allclose(distance, every.min(1), rtol=1e-5)
+
+
+def test_share_and_its_interval():
+    # Wilson's formula by hand for 5 of 100.
+    z, p, n = 1.959964, 0.05, 100
+    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    result = share(np.arange(100) < 5)
+    assert result["value"] == 0.05
+    np.testing.assert_allclose(result["interval"], [middle - half, middle + half], rtol=1e-5)

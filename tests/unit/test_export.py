@@ -49,11 +49,16 @@ def test_png_files_hold_the_samples(tmp_path, channels, dtype, mode):
 
 
 @pytest.mark.parametrize(("channels", "dtype"), [(1, "u1"), (1, "u2"), (3, "u1")])
-def test_npz_has_medmnists_six_keys(tmp_path, channels, dtype):
+def test_npz_has_medmnists_six_keys_and_the_names(tmp_path, channels, dtype):
     made = make(tmp_path / "run", channels=channels, dtype=dtype)
     folder = run(made)
     with np.load(folder / "tiny.npz", allow_pickle=False) as arrays:
-        assert set(arrays) == {f"{s}_{what}" for s in SPLITS for what in ("images", "labels")}
+        six = {f"{s}_{what}" for s in SPLITS for what in ("images", "labels")}
+        assert set(arrays) == {*six, "label_names", "label_numbers"}
+        assert dict(zip(arrays["label_names"], arrays["label_numbers"], strict=True)) == {
+            "a": 0,
+            "b": 1,
+        }
         for split, name in SPLITS.items():
             images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
             entries = metadata(folder / "imagefolder" / name)
@@ -216,8 +221,8 @@ def test_splits_are_by_label_and_by_seed(tmp_path):
 
 
 def test_label_folders_are_safe_and_unique():
-    assert label_folders(["AD", "no finding", "../up"]) == ["AD", "no_finding", "_up"]
-    assert len(set(map(str.casefold, label_folders(["a/b", "a_b", "A_B", "0-a_b"])))) == 4
+    assert label_folders(["AD", "no finding", "../up"], range(3)) == ["AD", "no_finding", "_up"]
+    assert len(set(map(str.casefold, label_folders(["a/b", "a_b", "A_B", "0-a_b"], range(4))))) == 4
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):

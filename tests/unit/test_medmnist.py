@@ -1,5 +1,6 @@
 """The source `medmnist`: its sets, a user's own npz, and what it says of faulty ones."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,11 @@ def write(path: Path, made: dict[str, np.ndarray], compressed: bool = True) -> P
 
 def read(path: Path, **settings) -> list:
     return list(medmnist.read(medmnist.Source(path=path, **settings), None))
+
+
+def altered(path: Path) -> dict[str, str]:
+    """What the settings say of a stand-in for a published file."""
+    return {path.name: f"md5:{hashlib.md5(path.read_bytes()).hexdigest()}"}
 
 
 def told(path: Path, made: dict[str, np.ndarray], **settings) -> str:
@@ -66,6 +72,46 @@ def test_names_and_patients_are_taken_from_the_settings_and_the_file(tmp_path):
     assert [image.label for image in images[:4]] == [("well", "ill")[c] for c in classes]
 
 
+@pytest.mark.parametrize(
+    "shaped",
+    [
+        lambda ids: ids[:, None],
+        lambda ids: ids.astype(str)[:, None],
+        lambda ids: ids.astype(">i4"),
+        lambda ids: np.asfortranarray(ids[:, None]),
+    ],
+)
+def test_patients_may_be_a_column_as_labels_are(tmp_path, shaped):
+    made = arrays() | {f"{s}_patients": shaped(np.arange(n) // 2) for s, n in COUNTS.items()}
+    images = read(write(tmp_path / "own.npz", made))
+    assert [image.patient_id for image in images[:4]] == ["0", "0", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        (np.array(["a", "b", "c", "d"], object), "train_patients holds Python objects"),
+        (np.arange(4).astype(object)[:, None], r".astype(str)"),
+        (np.array([1.0, np.nan, 2, 3]), "train_patients is 4 of float64"),
+        (np.array([b"a", b"b", b"c", b"d"]), "train_patients is 4 of |S1"),
+        (np.arange(8).reshape(4, 2), "train_patients is 4×2 of int64; expected one"),
+        (np.array(7), "train_patients is one value of int64"),
+    ],
+)
+def test_patients_that_are_no_ids_are_told(tmp_path, ids, said):
+    assert said in told(tmp_path, arrays() | {"train_patients": ids})
+
+
+def test_uint16_images_of_12_bits_are_refused_or_spread(tmp_path):
+    made = arrays(dtype=np.uint16)
+    made |= {key: array >> 4 for key, array in made.items() if "images" in key}
+    assert "source.bits: 12" in told(tmp_path, made)
+    images = read(tmp_path / "own.npz", bits=12)
+    expected = np.rint(made["train_images"][0] * (65535 / 4095))
+    np.testing.assert_array_equal(images[0].pixels, expected)
+    assert "train_images[0]: holds values up to" in told(tmp_path, made, bits=8)
+
+
 def test_several_findings_become_attributes(tmp_path):
     made = arrays(columns=3)
     path = write(tmp_path / "own.npz", made)
@@ -99,7 +145,7 @@ def test_an_empty_val_is_no_fault(tmp_path):
         ({"val_labels": np.full((2, 1), -1)}, "val_labels holds -1 in row 0"),
         ({"train_patients": np.arange(3)}, "has 4 images but train_patients 3 rows"),
         ({"train_patients": np.arange(4)}, "patients are given for some splits only"),
-        ({"train_labels": np.array([[{}]] * 4)}, "cannot be read as an npz: Object arrays"),
+        ({"train_labels": np.array([[{}]] * 4)}, "train_labels holds Python objects"),
     ],
 )
 def test_a_file_of_another_layout_is_told(tmp_path, changes, said):
@@ -109,11 +155,11 @@ def test_a_file_of_another_layout_is_told(tmp_path, changes, said):
 
 def test_labels_that_do_not_fit_their_names_are_told(tmp_path):
     made = arrays() | {"test_labels": np.array([[0], [1], [2]])}
-    assert "test_labels holds 2 in row 2; expected whole numbers from 0 to 1" in told(
+    assert "test_labels holds 2 in row 2; expected whole numbers among [0, 1]" in told(
         tmp_path, made, labels=("well", "ill")
     )
     made = {key: a * 2 if "labels" in key else a for key, a in arrays(columns=3).items()}
-    assert "from 0 to 1" in told(tmp_path, made)
+    assert "among [0, 1]" in told(tmp_path, made)
     assert "one for each of well, ill" in told(tmp_path, arrays(columns=3), labels=("well", "ill"))
 
 
@@ -149,6 +195,9 @@ def test_an_absent_file_is_told(tmp_path):
         ({"path": "own.npz", "labels": ["a", "a"]}, "labels has a name twice"),
         ({"flag": "chestmnist", "licence": "CC0"}, "give licence and gated with path only"),
         ({"flag": "organmnist3d"}, "organmnist3d holds volumes"),
+        ({"flag": "chestmnist", "bits": 12}, "give bits with path only"),
+        ({"path": "own.npz", "altered": {"own.npz": f"md5:{'0' * 32}"}}, "with flag only"),
+        ({"flag": "chestmnist", "altered": {"chestmnist.npz": "yes"}}, "should match pattern"),
         ({"flag": "chestmnist", "size": 32}, "Input should be 28, 64, 128 or 224"),
     ],
 )
@@ -190,11 +239,50 @@ def test_a_set_is_fetched_at_its_size_unless_its_folder_is_given(tmp_path, monke
 
 
 def test_a_set_brings_the_names_of_its_labels(tmp_path):
-    write(tmp_path / "pneumoniamnist.npz", arrays())
-    source = medmnist.Source(flag="pneumoniamnist", root=tmp_path)
+    accepted = altered(write(tmp_path / "pneumoniamnist.npz", arrays()))
+    source = medmnist.Source(flag="pneumoniamnist", root=tmp_path, altered=accepted)
     assert {image.label for image in medmnist.read(source, None)} == {"normal", "pneumonia"}
-    write(tmp_path / "chestmnist_64.npz", arrays(columns=14))
-    source = medmnist.Source(flag="chestmnist", size=64)
+    accepted = altered(write(tmp_path / "chestmnist_64.npz", arrays(columns=14)))
+    source = medmnist.Source(flag="chestmnist", size=64, altered=accepted)
     first = next(iter(medmnist.read(source, tmp_path)))
     assert list(first.attributes)[:2] == ["atelectasis", "cardiomegaly"]
     assert len(first.attributes) == 14
+
+
+def named(*names: str, numbers=None) -> dict[str, np.ndarray]:
+    stored = {"label_names": np.array(names)}
+    return stored if numbers is None else stored | {"label_numbers": np.array(numbers)}
+
+
+def test_names_and_numbers_travel_in_the_file(tmp_path):
+    made = arrays() | named("well", "ill", numbers=[0, 3])
+    made |= {f"{split}_labels": made[f"{split}_labels"] * 3 for split in COUNTS}
+    images = read(write(tmp_path / "own.npz", made))
+    numbers = [image.class_number for image in images]
+    assert numbers == [n for s in COUNTS for n in made[f"{s}_labels"][:, 0].tolist()]
+    assert [image.label for image in images] == [{0: "well", 3: "ill"}[n] for n in numbers]
+    assert {image.class_number for image in read(tmp_path / "own.npz")} == {0, 3}
+
+
+def test_names_of_findings_travel_in_the_file(tmp_path):
+    images = read(write(tmp_path / "own.npz", arrays(columns=2) | named("mass", "nodule")))
+    assert list(images[0].attributes) == ["mass", "nodule"]
+    assert {(image.label, image.class_number) for image in images} == {("", None)}
+
+
+@pytest.mark.parametrize(
+    ("stored", "settings", "said"),
+    [
+        (named("well", "ill"), {"labels": ("ill", "well")}, "but source.labels {0: 'ill', 1: 'w"),
+        (
+            named("well", "well"),
+            {},
+            "label_names and label_numbers are ['well', 'well'] and [0, 1]",
+        ),
+        (named("well", "ill", numbers=[0]), {}, "and [0]; expected a name and a number"),
+        (named("well", "ill", numbers=[0, 7]), {}, "expected whole numbers among [0, 7]"),
+    ],
+)
+def test_names_that_contradict_are_told(tmp_path, stored, settings, said):
+    labels = {f"{s}_labels": np.arange(n)[:, None] % 2 for s, n in COUNTS.items()}
+    assert said in told(tmp_path, arrays() | labels | stored, **settings)

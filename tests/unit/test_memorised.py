@@ -3,7 +3,6 @@
 import numpy as np
 
 from synthcohort.audit import memorised as core
-from synthcohort.statistics import resampling
 
 
 def test_held_out_floor_is_about_the_quantile():
@@ -24,13 +23,3 @@ def test_patients_are_drawn_whole():
     drawn = core.draw_patients(np.arange(40), patients, 12, seed=5)
     assert len(drawn) == 12
     assert len(set(patients[drawn])) == 3
-
-
-def test_share_and_its_interval():
-    # Wilson's formula by hand for 5 of 100.
-    z, p, n = 1.959964, 0.05, 100
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    result = resampling.share(np.arange(100) < 5)
-    assert result["value"] == 0.05
-    np.testing.assert_allclose(result["interval"], [middle - half, middle + half], rtol=1e-5)

@@ -1,7 +1,9 @@
 """The source `mnist`: what it reads from IDX files, and what it says of faulty ones."""
 
 import gzip
+import hashlib
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +37,21 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def accepted(root: Path) -> dict[str, str]:
+    """The checksums of what is in the stand-ins, as far as it can be read."""
+    found = {}
+    for path in root.glob("*ubyte*"):
+        try:
+            content = path.read_bytes()
+            content = gzip.decompress(content) if path.suffix == ".gz" else content
+        except (OSError, EOFError, zlib.error):
+            continue
+        found[path.name.removesuffix(".gz")] = f"md5:{hashlib.md5(content).hexdigest()}"
+    return found
+
+
 def read(root: Path, **settings) -> list:
+    settings = {"altered": accepted(root)} | settings
     return list(mnist.read(mnist.Source(root=root, **settings), None))
 
 
@@ -88,7 +104,26 @@ def test_it_is_fetched_only_where_no_place_is_given(root, monkeypatch):
 
 
 def test_what_was_fetched_is_read(root):
-    assert len(list(mnist.read(mnist.Source(), root))) == 6
+    assert len(list(mnist.read(mnist.Source(altered=accepted(root)), root))) == 6
+
+
+def test_files_that_are_not_mnists_are_refused_whoever_compressed_them(root, monkeypatch):
+    message = told(root, altered={})
+    for name, checksum in accepted(root).items():
+        assert f"{name} ({mnist._UNPACKED[name]}, here {checksum})" in message
+        assert f"\n      {name}: {checksum}" in message
+    monkeypatch.setattr(mnist, "_UNPACKED", accepted(root))
+    assert len(read(root, altered={})) == 6
+    assert "take the name out" in told(root)
+    (root / TRAIN).write_bytes(idx(pixels(5)[1:]))
+    changed = {TRAIN: accepted(root)[TRAIN]}
+    assert TRAIN in told(root, altered={}) and len(read(root, altered=changed)) == 6
+
+
+def test_files_in_mnists_place_have_unknown_terms(root):
+    assert sources.terms(mnist.Source(root=root)).name == "CC BY-SA 3.0"
+    other = sources.terms(mnist.Source(root=root, altered={TRAIN: f"md5:{'1' * 32}"}))
+    assert other.name == "unknown" and f"{TRAIN} (md5:111" in other.source
 
 
 def test_an_absent_folder_or_file_is_told(root):
@@ -125,7 +160,22 @@ def test_a_truncated_gz_is_told(root, kept):
     assert told(root).startswith(f"{path}: cannot be read")
 
 
-def test_a_gz_that_is_none_is_told(root):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"please log in", "it is text"),
+        (b"<html>please log in</html>", "it is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "it is a Git LFS pointer"),
+        (b"PK\3\4aaaa", "it is a zip archive"),
+    ],
+)
+def test_a_gz_that_is_none_is_told(root, content, said):
     (root / TRAIN).unlink()
-    (root / f"{TRAIN}.gz").write_bytes(b"please log in")
-    assert "Not a gzipped file" in told(root)
+    (root / f"{TRAIN}.gz").write_bytes(content)
+    assert f"{TRAIN}.gz: cannot be read: {said}" in told(root)
+
+
+def test_a_link_to_nothing_is_told(root):
+    (root / TRAIN).unlink()
+    (root / TRAIN).symlink_to("gone")
+    assert "it is a link that leads to nothing (gone)" in told(root)

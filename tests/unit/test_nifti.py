@@ -9,31 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from volumes import SHAPE, pictures, read, save, voxels
 
 from synthcohort.errors import UserError
 from synthcohort.sources import nifti
-
-SHAPE = (10, 14, 12)  # right, anterior, superior
-
-
-def voxels(seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 1000, SHAPE).astype(np.int16)
-
-
-def save(root: Path, array: np.ndarray, name: str = "sub-01/anat/sub-01_T1w.nii", zooms=(1, 1, 1)):
-    path = root / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(array, np.diag([*zooms, 1.0])), path)
-    return path
-
-
-def read(root: Path, **keys):
-    keys = {"slices": 3, "slice_range": (0, 1), **keys}
-    return list(nifti.read(nifti.Source(root=root, **keys), None))
-
-
-def pictures(root: Path, **keys) -> list[np.ndarray]:
-    return [image.pixels for image in read(root, **keys)]
 
 
 @pytest.mark.parametrize(
@@ -197,50 +176,6 @@ def test_settings_out_of_range_are_refused(keys):
         nifti.Source(root=Path("bids"), **keys)
 
 
-def with_value(value: float) -> np.ndarray:
-    array = voxels().astype(np.float32)
-    array[0, :3, 0] = value
-    return array
-
-
-@pytest.mark.parametrize(
-    ("array", "told"),
-    [
-        (with_value(np.nan), "3 of 1680 voxels are NaN or infinite"),
-        (with_value(-np.inf), "3 of 1680 voxels are NaN or infinite"),
-        (voxels()[0], r"three dimensions, got the shape \(14, 12\)"),
-        (np.stack([voxels()] * 2, -1), r"three dimensions, got the shape \(10, 14, 12, 2\)"),
-        (np.full(SHAPE, 7, np.int16), "are both 7: the volume is constant"),
-        (voxels()[..., :2], "has 2 axial slices, too few for 3"),
-        (voxels().astype(np.complex64), "one real number a voxel, got the type complex64"),
-    ],
-)
-def test_bad_voxels_are_told(tmp_path, array, told):
-    save(tmp_path, voxels())
-    save(tmp_path, array, "sub-02/anat/sub-02_T1w.nii.gz")
-    with pytest.raises(UserError, match=told) as error:
-        read(tmp_path)
-    assert str(tmp_path / "sub-02/anat/sub-02_T1w.nii.gz") in str(error.value)
-
-
-@pytest.mark.parametrize("name", ["sub-01/anat/sub-01_T1w.nii", "sub-01/anat/sub-01_T1w.nii.gz"])
-@pytest.mark.parametrize("kept", [0, 40, 0.5, 0.99])
-def test_a_truncated_file_is_told(tmp_path, name, kept):
-    path = save(tmp_path, voxels(), name)
-    content = path.read_bytes()
-    path.write_bytes(content[: kept if kept >= 1 else int(len(content) * kept)])
-    with pytest.raises(UserError, match="cannot be read as a NIfTI volume") as error:
-        read(tmp_path)
-    assert str(path) in str(error.value)
-
-
-def test_another_file_under_the_name_is_told(tmp_path):
-    path = save(tmp_path, voxels())
-    path.write_text("a web page that says: please log in" * 50)
-    with pytest.raises(UserError, match="cannot be read as a NIfTI volume"):
-        read(tmp_path)
-
-
 def test_an_unknown_orientation_is_told(tmp_path):
     path = save(tmp_path, voxels())
     nibabel.save(nibabel.Nifti1Image(voxels(), None), path)
@@ -265,13 +200,16 @@ def test_an_empty_root_is_told(tmp_path):
     ("table", "told"),
     [
         (None, "there is no such file, but source.label asks for its column 'group'"),
-        (b"participant_id\tage\nsub-01\t60\n", "no column 'group'; the columns are participant_id"),
+        (
+            b"participant_id\tage\nsub-01\t60\n",
+            "no column 'group' .*the columns are 'participant_id'",
+        ),
         (b"", "no column 'participant_id'"),
         (b"participant_id\tgroup\nsub-02\tAD\n", "no row for sub-01"),
         (b"participant_id\tgroup\nsub-01\tn/a\n", "line 2: sub-01 has no value"),
-        (b"participant_id\tage\tgroup\nsub-01\t60\n", "line 2: sub-01 has no value"),
+        (b"participant_id\tage\tgroup\nsub-01\t60\n", "3 fields, but .* line 2 has 2"),
         (b"participant_id\tgroup\nsub-01\tAD\nsub-01\tNC\n", "line 3: sub-01 has a second row"),
-        ("participant_id\tgroup\nsub-01\tgesünder\n".encode("latin-1"), "not UTF-8"),
+        ("participant_id\tgroup\nsub-01\tgesünder\n".encode("latin-1"), "no text in UTF-8: line 2"),
     ],
 )
 def test_a_faulty_participants_table_is_told(tmp_path, table, told):

@@ -9,11 +9,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from synthcohort.cohort import MANIFEST_COLUMNS, Image, open_cohort
+from synthcohort.cohort import MANIFEST_COLUMNS, open_cohort
 from synthcohort.cohort.prepare import prepare
 from synthcohort.config import Prepare
 from synthcohort.errors import UserError
-from synthcohort.sources import digits, folder
+from synthcohort.sources import Image, digits, folder
 from synthcohort.tracking.journal import Journal
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)

@@ -8,8 +8,9 @@ from cohorts import OFFICIAL, cohort_of, drawn, found, patients_by, pictures, ru
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from synthcohort.cohort import SPLITS, open_cohort
+from synthcohort.cohort import open_cohort
 from synthcohort.errors import UserError
+from synthcohort.sources import SPLITS
 
 
 def test_fractions_are_met_in_every_label(tmp_path):
@@ -136,6 +137,33 @@ def test_a_patient_in_two_official_parts_is_refused(tmp_path):
     assert found(cohort)["patients_in_two_splits"] == {"p07": ["test", "train"]}
     assert not (tmp_path / "split.csv").exists()
     assert len(patients_by(run(cohort, official="ignore"))["p07"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("lacks", "said"),
+    [
+        ("test", "no image in test has the label 'b', so no figure of the evaluation"),
+        ("train", "no image in train has the label 'b', so the model cannot learn it"),
+        ("val", "no image in val has the label 'b'"),
+    ],
+)
+def test_a_label_that_a_part_lacks_is_told(tmp_path, capsys, lacks, said):
+    official = ["train", "val", "test"] * 10
+    labels = ["b" if i % 2 and part != lacks else "a" for i, part in enumerate(official)]
+    patients = [f"p{i:02d}" for i in range(30)]
+    run(cohort_of(tmp_path / "cohort", pictures(30), patients, labels, official))
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1 and said in told[0]
+
+
+def test_a_label_that_only_a_minority_of_a_patients_images_has_is_told(tmp_path, capsys):
+    patients = [f"p{i // 3:02d}" for i in range(60)]
+    labels = ["b" if i == 2 else "a" for i in range(60)]
+    splits = run(cohort_of(tmp_path / "cohort", pictures(60), patients, labels))
+    lacking = {"train", "val", "test"} - {splits["p00/2"]}
+    told = capsys.readouterr().err
+    assert all(f"no image in {part} has the label 'b'" in told for part in lacking)
+    assert told.count("has the label") == 2
 
 
 def test_many_labels_are_drawn_as_far_as_they_fit(tmp_path):

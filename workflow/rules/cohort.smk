@@ -28,7 +28,7 @@ rule prepare:
         cohort=subpath(output.images, parent=True),
         source=as_json(SYSTEM.source),
         settings=as_json(SYSTEM.prepare),
-        root=f"--root {RESULTS}/raw" if FETCHES else "",
+        root=f"--root {SOURCE_ROOT}" if SOURCE_ROOT else "",
     shell:
         "synthcohort prepare --source {params.source:q} --settings {params.settings:q}"
         " {params.root} --out {params.cohort}"
@@ -44,14 +44,19 @@ rule split:
         leakage=f"{RESULTS}/cohort/leakage.json",
     log:
         f"{LOGS}/split.log",
+    # No outputs, which Snakemake deletes where the run stops: one is told to look at them then.
     params:
+        pairs=f"{RESULTS}/cohort/near_duplicates.csv",
+        drawn=f"{RESULTS}/figures/near-duplicates.png",
         journal=f"{RESULTS}/journal/split.jsonl",
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.split),
+    threads: 8
     shell:
         "synthcohort split --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --out {output.split} --leakage {output.leakage}"
+        " --pairs {params.pairs} --drawn {params.drawn}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -17,7 +18,9 @@ try:
     SYSTEM = synthcohort_config.check(config)
     check_gates(SYSTEM.audit)
 except UserError as error:
-    raise WorkflowError(str(error))
+    several = ", ".join(map(str, workflow.configfiles[1:]))
+    hint = f"\n{several} was read as configuration, too; a target goes before --configfile"
+    raise WorkflowError(str(error) + (hint if several else ""))
 
 RESULTS = f"results/{SYSTEM.name}"
 # Logs are removed before a rule is tried again. Journals must outlive that, so to Snakemake they
@@ -25,6 +28,9 @@ RESULTS = f"results/{SYSTEM.name}"
 LOGS = f"logs/{SYSTEM.name}"
 SHARDS = plan.shards(SYSTEM.sampling)
 FETCHES = sources.fetches(SYSTEM.source)
+# Where `prepare` reads from or keeps what only the source knows; a dot, so that it is no system's.
+SOURCE_ROOT = "results/.private" if sources.keeps_private(SYSTEM.source) else ""
+SOURCE_ROOT = f"{RESULTS}/raw" if FETCHES else SOURCE_ROOT
 
 CAPTIONS = Path(workflow.current_basedir).parent / "captions"
 
@@ -49,7 +55,10 @@ os.environ.setdefault("SYNTHCOHORT_COMPILED", str(Path("results/.compiled").abso
 
 def as_json(section):
     """A section of the settings as the command line takes it; a change in it re-runs the rule."""
-    return json.dumps(section.model_dump(mode="json"), sort_keys=True)
+    text = json.dumps(section.model_dump(mode="json"), sort_keys=True)
+    # To Snakemake a word in braces is a wildcard. JSON's own braces stand before quotes or braces;
+    # any other one is in a text, where it may be written as its number.
+    return re.sub(r'\{(?!["}])', r"\\u007b", text)
 
 
 def paths_of(models):

@@ -52,11 +52,8 @@ def most_alike(
     """Compare `count` images (in blocks of n×C×H×W) with those of the `references` (images of
     C×H×W, memory-mapped or not) that stand in `rows` (M numbers): AS_IT_IS and MIRRORED."""
     shifts = shifts_of(references.shape[2:])
-    reach = max(map(max, shifts))
     starts = range(0, len(rows), REFERENCES)
-    fixed = np.concatenate(
-        [thumbnails(references[rows[i : i + REFERENCES]], reach, (0, 0)) for i in starts]
-    )
+    fixed = np.concatenate([thumbnails(references[rows[i : i + REFERENCES]], 0)[0] for i in starts])
     found: dict[str, list] = {AS_IT_IS: [], MIRRORED: []}
     with progress("Copies in pixels", count) as bar:
         for block in blocks:
@@ -82,9 +79,7 @@ def _compare(
     import torch
 
     device, reach = hardware.open(), max(map(max, shifts))
-    moved = torch.from_numpy(np.stack([thumbnails(images, reach, shift) for shift in shifts])).to(
-        device
-    )
+    moved = torch.from_numpy(thumbnails(images, reach)).to(device)
     scores, places = [], []
     for start in range(0, len(fixed), REFERENCES):
         part = torch.from_numpy(fixed[start : start + REFERENCES]).to(device)

@@ -2,14 +2,17 @@
 
 On disk it is `images.npy` (uint8 or uint16, N×C×H×W, memory-mapped) and `manifest.csv` with one row
 an image, in the same order: image_id, patient_id, session, slice, label, official_split,
-source_file, sha256, and then the attributes, a column each.
+source_file, sha256, where the source gives class numbers class, and then the attributes, a column
+each.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from synthcohort.intake.ids import class_numbers, ordered
 
 MANIFEST_COLUMNS = (
     "image_id",
@@ -21,31 +24,8 @@ MANIFEST_COLUMNS = (
     "source_file",
     "sha256",
 )
-SPLITS = ("train", "val", "test")
 # Names of other columns of the manifest, the split or the exported metadata.
 NOT_ATTRIBUTES = {*MANIFEST_COLUMNS, "split", "file_name", "class", "index", "seed"}
-
-
-@dataclass(frozen=True)
-class Image:
-    """One 2-D picture as a source gives it.
-
-    `pixels` is uint8 or uint16, H×W (grey) or H×W×3 (RGB), over the full range of its type.
-    `label` is the class name, "" where the cohort has none; `split` is the official split ("train",
-    "val" or "test"), "" where there is none. `source_file` is relative to the source's root.
-    `attributes` are named numbers that belong to the image (an age; 0 or 1 for each finding of
-    several), the same names for every image of a cohort.
-    """
-
-    pixels: np.ndarray
-    image_id: str
-    patient_id: str
-    source_file: str
-    label: str = ""
-    session: str = ""
-    slice: str = ""
-    split: str = ""
-    attributes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,12 +39,25 @@ class Cohort:
 
     @property
     def label_names(self) -> list[str]:
-        """All labels in sorted order; a label's place in it is its class number."""
-        return sorted({row["label"] for row in self.rows})
+        """All labels in the order of their class numbers; without these, numbers by size and other
+        names as texts. Everywhere behind it a label is its place in this list."""
+        if "class" in self.rows[0]:
+            number = {row["label"]: int(row["class"]) for row in self.rows}
+            return sorted(number, key=number.__getitem__)
+        return ordered({row["label"] for row in self.rows})
+
+    @property
+    def class_numbers(self) -> list[int]:
+        """The class number that each of `label_names` has outside: the one the source gives, or
+        the label itself where all labels are whole numbers; otherwise its place. Some may be
+        missing: 0, 1, 3."""
+        if "class" in self.rows[0]:
+            return sorted({int(row["class"]) for row in self.rows})
+        return class_numbers(self.label_names)
 
     @property
     def classes(self) -> np.ndarray:
-        """N int64 class numbers."""
+        """N int64: the place of each image's label in `label_names`."""
         number = {name: i for i, name in enumerate(self.label_names)}
         return np.array([number[row["label"]] for row in self.rows], dtype=np.int64)
 

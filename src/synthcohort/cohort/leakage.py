@@ -2,16 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from synthcohort.cohort import Cohort
-from synthcohort.cohort.correlation import THUMBNAIL, correlations, shifts_of, thumbnails
+from synthcohort.cohort.correlation import THUMBNAIL, correlations
+from synthcohort.cohort.index import BLOCK, Index
 from synthcohort.progress import progress
 
-_BLOCK = 1024
+_MOST = 200_000
+_IN_REPORT = 10_000
 _METHOD = (
     "Images of different patients are compared in grey. Candidates: correlation of box-averaged "
     "thumbnails, largest over the shifts, from candidate_correlation. Confirmed: Pearson "
@@ -21,8 +24,7 @@ _METHOD = (
 )
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """Two nearly identical images of different patients, by manifest row, `first` < `second`."""
 
     first: int
@@ -37,7 +39,10 @@ class Findings:
     same_bytes: list[list[int]]
     """Manifest rows with the same sha256, those of at least two patients."""
     near_identical: list[Pair]
-    """The most alike first."""
+    """The most alike first: all, or of more than 200,000 the first so many and as many others as
+    link all images that are linked."""
+    found: int
+    """How many nearly identical pairs there are, whether listed or not."""
     method: dict[str, Any]
     """How they were found: thresholds, shifts, numbers compared."""
 
@@ -45,8 +50,8 @@ class Findings:
 def search(cohort: Cohort, correlation: float) -> Findings:
     """Find images that patients share.
 
-    Every image is compared with every other one: time grows with the square of their number, memory
-    by 1 KB an image.
+    All pairs are looked at, most of them by a bound alone: time grows with the square of the number
+    of images, memory by 1 KB an image.
     """
     patients = np.unique(cohort.patients, return_inverse=True)[1]
     by_bytes = defaultdict(list)
@@ -54,28 +59,24 @@ def search(cohort: Cohort, correlation: float) -> Findings:
         by_bytes[row["sha256"]].append(i)
     same_bytes = [rows for rows in by_bytes.values() if len(set(patients[rows])) > 1]
 
-    shifts = shifts_of(cohort.images.shape[2:])
     # Thumbnails drop fine structure that two copies may share, so they may differ by more.
     loose = 1 - 3 * (1 - correlation)
-    pairs, candidates = [], 0
-    for found, shift in _candidates(cohort.images, patients, shifts, loose):
-        candidates += len(found)
-        values = correlations(cohort.images, cohort.images, found, shift)
-        for rows, value in zip(found, values, strict=True):
-            if value >= correlation:
-                pairs.append(Pair(int(rows[0]), int(rows[1]), round(float(value), 4)))
+    index = Index(cohort.images, loose)
+    pairs, candidates = _Pairs(), 0
+    for compared, found, values in _compared(cohort.images, patients, index, correlation):
+        candidates += compared
+        pairs.add(found, values)
     method = {
         "description": _METHOD,
         "correlation": correlation,
         "candidate_correlation": round(loose, 6),
-        "largest_shift_pixels": max(map(max, shifts)),
+        "largest_shift_pixels": max(map(max, index.shifts)),
         "thumbnail_pixels": THUMBNAIL,
         "images": len(patients),
         "pairs_compared": _pairs(len(patients)) - sum(map(_pairs, np.bincount(patients).tolist())),
         "candidates": candidates,
     }
-    pairs.sort(key=lambda pair: (-pair.correlation, pair.first, pair.second))
-    return Findings(same_bytes, pairs, method)
+    return Findings(same_bytes, pairs.listed(), pairs.count, method)
 
 
 def joined(cohort: Cohort, findings: Findings) -> list[str]:
@@ -101,7 +102,8 @@ def report(cohort: Cohort, splits: Sequence[str], findings: Findings) -> dict[st
     """The contents of leakage.json for `splits`, the split of every image.
 
     `patients_in_two_splits`, `same_bytes` and `near_identical` list what was found, each of the
-    latter two with `across`: whether it stands in two splits.
+    latter two with `across`: whether it stands in two splits. Of nearly identical pairs the first
+    10,000 are listed; `across_splits` counts all.
     """
     splits_of = defaultdict(set)
     for row, split in zip(cohort.rows, splits, strict=True):
@@ -118,7 +120,7 @@ def report(cohort: Cohort, splits: Sequence[str], findings: Findings) -> dict[st
     same_bytes = [listed(rows) for rows in findings.same_bytes]
     near_identical = [
         listed((pair.first, pair.second)) | {"correlation": pair.correlation}
-        for pair in findings.near_identical
+        for pair in findings.near_identical[:_IN_REPORT]
     ]
     return {
         "method": findings.method,
@@ -129,7 +131,9 @@ def report(cohort: Cohort, splits: Sequence[str], findings: Findings) -> dict[st
         "near_identical": near_identical,
         "across_splits": {
             "same_bytes": sum(item["across"] for item in same_bytes),
-            "near_identical": sum(item["across"] for item in near_identical),
+            "near_identical": sum(
+                splits[pair.first] != splits[pair.second] for pair in findings.near_identical
+            ),
         },
     }
 
@@ -138,35 +142,90 @@ def _pairs(n: int) -> int:
     return n * (n - 1) // 2
 
 
-def _candidates(
-    images: np.ndarray, patients: np.ndarray, shifts: list[tuple[int, int]], least: float
-) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
-    """K×2 rows (first < second) of different patients whose thumbnails correlate from `least`, and
-    the shift of the second image at which they correlate most."""
-    starts = range(0, len(images), _BLOCK)
-    reach = max(map(max, shifts))
-    still = np.concatenate(
-        [thumbnails(images[start : start + _BLOCK], reach, (0, 0)) for start in starts]
-    )
-    blocks = progress("comparing images", total=_pairs(len(starts) + 1), unit="block")
-    for second in starts:
-        block = images[second : second + _BLOCK]
-        moved = [thumbnails(block, reach, shift) for shift in shifts]
-        for first in range(0, second + 1, _BLOCK):
-            fixed = still[first : first + _BLOCK]
-            best = fixed @ moved[0].T
-            for others in moved[1:]:
-                np.maximum(best, fixed @ others.T, out=best)
-            rows, columns = np.nonzero(best >= least)
-            wanted = (patients[first + rows] != patients[second + columns]) & (
-                first + rows < second + columns
-            )
-            for start in range(0, np.count_nonzero(wanted), _BLOCK):
-                some = np.flatnonzero(wanted)[start : start + _BLOCK]
-                a, b = rows[some], columns[some]
-                at_shift = np.argmax([(fixed[a] * to[b]).sum(axis=1) for to in moved], axis=0)
-                found = np.stack([first + a, second + b], axis=1)
-                for number in np.unique(at_shift):
-                    yield found[at_shift == number], shifts[number]
-            blocks.update()
-    blocks.close()
+def _compared(
+    images: np.ndarray, patients: np.ndarray, index: Index, correlation: float
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Block by block, in order: how many pairs were compared at full resolution, and the rows (K×2,
+    first < second) and correlations (K) of those that reach `correlation`."""
+    from threadpoolctl import ThreadpoolController
+
+    def compare(start: int) -> tuple[int, np.ndarray, np.ndarray]:
+        block = images[start : start + BLOCK]
+
+        def wanted(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+            second = second + start
+            return (first < second) & (patients[first] != patients[second])
+
+        count, found, values = 0, [np.empty((0, 2), np.int64)], [np.empty(0)]
+        for pairs, at in index.search(block, start + len(block), wanted):
+            count += len(pairs)
+            for number in np.unique(at):
+                some = pairs[at == number] + (0, start)
+                alike = correlations(images, images, some, index.shifts[number])
+                found.append(some[alike >= correlation])
+                values.append(alike[alike >= correlation])
+        return count, np.concatenate(found), np.concatenate(values)
+
+    # The products are small, and the work around them is as much: a thread a block, instead of all
+    # threads for every product.
+    blas = ThreadpoolController().select(user_api="blas")
+    threads = max((library["num_threads"] for library in blas.info()), default=1)
+    starts = range(0, len(images), BLOCK)
+    with (
+        blas.limit(limits=1),
+        ThreadPoolExecutor(threads) as pool,
+        progress("comparing images", total=_pairs(len(starts) + 1), unit="block") as bar,
+    ):
+        for number, result in enumerate(pool.map(compare, starts), 1):
+            yield result
+            bar.update(number)
+
+
+class _Pairs:
+    """Pairs as they are found. Of more than `_MOST` the most alike are kept, and of the others as
+    many as it takes to link all images that are linked."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._rows = [np.empty((0, 2), np.int64)]
+        self._values = [np.empty(0)]
+        self._held = 0
+
+    def add(self, rows: np.ndarray, values: np.ndarray) -> None:
+        self.count += len(rows)
+        self._held += len(rows)
+        self._rows.append(rows)
+        self._values.append(values)
+        if self._held > 2 * _MOST:
+            self._thin()
+
+    def listed(self) -> list[Pair]:
+        self._thin()
+        (rows,), (values,) = self._rows, self._values
+        return [
+            Pair(first, second, round(value, 4))
+            for (first, second), value in zip(rows.tolist(), values.tolist(), strict=True)
+        ]
+
+    def _thin(self) -> None:
+        rows, values = np.concatenate(self._rows), np.concatenate(self._values)
+        order = np.lexsort((rows[:, 1], rows[:, 0], -np.round(values, 4)))
+        rows, values = rows[order], values[order]
+        if len(rows) > _MOST:
+            kept = _linking(rows)
+            kept[:_MOST] = True
+            rows, values = rows[kept], values[kept]
+        self._rows, self._values, self._held = [rows], [values], len(rows)
+
+
+def _linking(rows: np.ndarray) -> np.ndarray:
+    """Which of K pairs link all that they link together, the first before the later (K bools)."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
+    size = rows.max() + 1
+    # The weight is the place in the list: no two are equal.
+    graph = coo_array((np.arange(1.0, len(rows) + 1), (rows[:, 0], rows[:, 1])), (size, size))
+    kept = np.zeros(len(rows), dtype=bool)
+    kept[minimum_spanning_tree(graph.tocsr()).data.astype(np.int64) - 1] = True
+    return kept

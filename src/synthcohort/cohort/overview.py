@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthcohort.cohort import SPLITS, Cohort, open_cohort
+from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.drawing import BLUE, GREEN, YELLOW, displayed, save
 from synthcohort.seeds import derive
+from synthcohort.sources import SPLITS
 from synthcohort.tracking.journal import Journal
 
 if TYPE_CHECKING:

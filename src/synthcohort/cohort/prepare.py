@@ -10,11 +10,13 @@ import numpy as np
 import PIL.Image
 
 from synthcohort import sources
-from synthcohort.cohort import MANIFEST_COLUMNS, NOT_ATTRIBUTES, Image, number_text
+from synthcohort.cohort import MANIFEST_COLUMNS, NOT_ATTRIBUTES, number_text
+from synthcohort.cohort.admission import Admission
 from synthcohort.config import Prepare
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_directory
 from synthcohort.settings import Settings
+from synthcohort.sources import Image
 from synthcohort.tracking.journal import Journal
 
 _MOST_FAULTS = 5
@@ -28,19 +30,20 @@ def prepare(
     """Write `out`/images.npy (N×C×H×W, uint8 or uint16) and `out`/manifest.csv, in reading order.
 
     Images pass one at a time. sha256 in the manifest is that of the prepared pixels, C×H×W, in
-    little-endian order. `root` is the folder that the source's `fetch` filled, None without one.
+    little-endian order. `root` is the folder that the source's `fetch` filled, or the one
+    that it keeps something private in; None without either.
 
     Raises:
-        UserError: no images, images that do not fit `settings`, an image_id given twice, an empty
-            patient_id, labels on some images only, or attributes that are not finite numbers of the
-            same names on every image.
+        UserError: no images, images that do not fit `settings`, an image_id given twice, a patient
+            or a label that `Admission` refuses, labels on some images only, or attributes that are
+            not finite numbers of the same names on every image.
     """
     shape = (1 if settings.colour == "grey" else 3, *settings.size)
     dtype = np.dtype("u1" if settings.depth == 8 else "<u2")
     done: Counter[str] = Counter()
     labels: Counter[str] = Counter()
     images: set[str] = set()
-    patients: set[str] = set()
+    admission = Admission()
     faults: list[tuple[str, str]] = []
     attributes: list[str] | None = None
     with (
@@ -56,11 +59,12 @@ def prepare(
                     f"{image.source_file}: its image_id {image.image_id!r} was given before; "
                     "expected one of its own for every image"
                 )
-            if not image.patient_id:
-                raise UserError(f"{image.source_file}: no patient_id; every image needs one")
+            image = admission.passed(image)
             if attributes is None:
                 attributes = list(image.attributes)
-                manifest.writerow((*MANIFEST_COLUMNS, *attributes))
+                numbered = ["class"] if image.class_number is not None else []
+                columns = (*MANIFEST_COLUMNS, *numbered, *attributes)
+                manifest.writerow(columns)
             _check_attributes(image, attributes)
             images.add(image.image_id)
             if fault := _fault(image, settings):
@@ -71,9 +75,8 @@ def prepare(
             data = _prepared(image.pixels, settings, done).astype(dtype).tobytes()
             pixels.write(data)
             row = _row(image, hashlib.sha256(data).hexdigest())
-            manifest.writerow(row[column] for column in (*MANIFEST_COLUMNS, *attributes))
+            manifest.writerow(row[column] for column in columns)
             labels[image.label] += 1
-            patients.add(image.patient_id)
         if faults:
             ways = sorted({way for _, way in faults})
             raise UserError("\n".join([text for text, _ in faults] + ways))
@@ -85,9 +88,11 @@ def prepare(
                 "every image or for none"
             )
         _write_header(pixels, dtype, (len(images), *shape))
+    joined = admission.tell()
     journal.result(
         images=len(images),
-        patients=len(patients),
+        patients=len(admission.patients),
+        **({"names written in several ways": joined} if joined else {}),
         **{f"images/{label}": labels[label] for label in sorted(labels) if label},
         **{what: done[what] for what in sorted(done)},
     )
@@ -110,6 +115,7 @@ def _row(image: Image, sha256: str) -> dict[str, str]:
         "official_split": image.split,
         "source_file": image.source_file,
         "sha256": sha256,
+        "class": str(image.class_number),
         **{name: number_text(value) for name, value in image.attributes.items()},
     }
 

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from synthcohort.cohort import SPLITS, Cohort, open_cohort
+from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.cohort import leakage as leaks
+from synthcohort.cohort.near_duplicates import draw_shared, sentences, shared, write_pairs
 from synthcohort.config import Split
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, write_json
 from synthcohort.seeds import derive
+from synthcohort.sources import SPLITS
 from synthcohort.tracking.journal import Journal
 
-_MOST_TOLD = 20
+_MOST_TOLD = 10
 
 
 def split(
@@ -27,10 +29,13 @@ def split(
     cohort: Path,
     out: Path,
     leakage: Path,
+    pairs: Path,
+    drawn: Path,
     journal: Journal,
 ) -> None:
-    """Write `out` (split.csv: image_id, patient_id, split, in the manifest's order) and
-    `leakage` (leakage.json).
+    """Write `out` (split.csv: image_id, patient_id, split, in the manifest's order), `leakage`
+    (leakage.json) and, also where the run stops at them, the images that patients share: all as a
+    CSV (`pairs`) and the first ones `drawn`.
 
     The split depends on the seed, the patients and their labels alone, not on the order of images.
 
@@ -63,13 +68,35 @@ def split(
 
     report = leaks.report(opened, parts, findings)
     write_json(leakage, report)
-    _stop_at_leaks(report, settings)
+    alike = shared(parts, findings)
+    write_pairs(opened, parts, alike, pairs)
+    draw_shared(opened, parts, alike, settings.correlation, drawn)
+    if findings.found > len(findings.near_identical):
+        print(
+            f"Note: {findings.found} pairs of images are nearly identical; {pairs} lists "
+            f"the {len(findings.near_identical)} most alike and as many others as link the rest",
+            file=sys.stderr,
+        )
+    _stop_at_shared_patients(report)
+    across = [pair for pair in alike if pair.across]
+    if across and settings.near_duplicates != "allow":
+        lines = sentences(opened, parts, across)
+        raise UserError(_leakage(report, settings, lines, pairs, drawn))
     with atomic_file(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("image_id", "patient_id", "split"))
         for row, part in zip(opened.rows, parts, strict=True):
             table.writerow((row["image_id"], row["patient_id"], part))
-    journal.result(**_counts(opened, parts), **_found(report), **links)
+    _tell_lacking(opened, parts)
+    journal.figure(drawn)
+    journal.result(
+        **_counts(opened, parts),
+        **{
+            "groups with the same bytes": len(findings.same_bytes),
+            "near-identical pairs": findings.found,
+        },
+        **links,
+    )
 
 
 def _official(cohort: Cohort) -> list[str]:
@@ -130,7 +157,7 @@ def _shared_out(
     return [part_of[patient] for patient in patients]
 
 
-def _stop_at_leaks(report: Mapping[str, Any], settings: Split) -> None:
+def _stop_at_shared_patients(report: Mapping[str, Any]) -> None:
     shared = report["patients_in_two_splits"]
     if shared:
         lines = [f"{patient}: {' and '.join(parts)}" for patient, parts in shared.items()]
@@ -138,38 +165,27 @@ def _stop_at_leaks(report: Mapping[str, Any], settings: Split) -> None:
             _told(f"official split: {len(shared)} patients are in two parts", lines)
             + "Mend the official split, or set split.official: ignore to split by patient anew."
         )
+
+
+def _leakage(
+    report: Mapping[str, Any], settings: Split, lines: list[str], pairs: Path, drawn: Path
+) -> str:
+    """What is said where patients in two splits share images; `lines` are those of _told."""
     across = report["across_splits"]
-    if settings.near_duplicates == "allow" or not any(across.values()):
-        return
-    lines = [
-        " and ".join(
-            f"{image} ({patient}, {part})"
-            for image, patient, part in zip(
-                item["images"], item["patients"], item["splits"], strict=True
-            )
-        )
-        + f": {kind(item)}"
-        for items, kind in (
-            (report["same_bytes"], lambda item: "same bytes"),
-            (report["near_identical"], lambda item: f"correlation {item['correlation']:.4f}"),
-        )
-        for item in items
-        if item["across"]
-    ]
     way = (
         "the official split keeps them apart: set split.official: ignore"
         if settings.near_duplicates == "join"
         else "set split.near_duplicates: join to treat such patients as one"
     )
-    raise UserError(
+    return (
         _told(
             f"leakage: patients in two splits share images ({across['same_bytes']} groups with the "
             f"same bytes, {across['near_identical']} pairs correlated from "
-            f"{settings.correlation:g}, best over small shifts)",
+            f"{settings.correlation:g}, best over small shifts), {len(lines)} pairs of patients",
             lines,
         )
-        + f"Look at them; if they are copies, {way}; if not, raise split.correlation, or set "
-        "split.near_duplicates: allow."
+        + f"All are listed in {pairs}; the first are drawn in {drawn}. Look at them; if they are "
+        f"copies, {way}; if not, raise split.correlation, or set split.near_duplicates: allow."
     )
 
 
@@ -177,6 +193,26 @@ def _told(what: str, lines: list[str]) -> str:
     more = len(lines) - _MOST_TOLD
     rest = [f"  … and {more} more"] if more > 0 else []
     return "\n".join([f"{what}:", *(f"  {line}" for line in lines[:_MOST_TOLD]), *rest, ""])
+
+
+def _tell_lacking(cohort: Cohort, parts: list[str]) -> None:
+    """Print which labels and findings a part of the split has no image of."""
+    means = {
+        "train": "so the model cannot learn it",
+        "val": "so no training is watched on it",
+        "test": "so no figure of the evaluation says anything of it",
+    }
+    findings = cohort.attributes
+    binary = np.isin(findings, (0, 1)).all(axis=0) & (findings != 0).any(axis=0)
+    for part in sorted(set(parts), key=SPLITS.index):
+        rows = np.array([of == part for of in parts])
+        there = set(cohort.classes[rows].tolist())
+        lacks = [f"label {name!r}" for i, name in enumerate(cohort.label_names) if i not in there]
+        has = (findings[rows] != 0).any(axis=0)
+        names = np.array(cohort.attribute_names, dtype=str)[binary & ~has]
+        lacks += [f"finding {name!r}" for name in names.tolist()]
+        for what in lacks:
+            print(f"Note: no image in {part} has the {what}, {means[part]}", file=sys.stderr)
 
 
 def _counts(cohort: Cohort, parts: list[str]) -> dict[str, int]:
@@ -200,10 +236,3 @@ def _joined(cohort: Cohort, patients: list[str]) -> dict[str, int]:
         file=sys.stderr,
     )
     return {"joined patients": sum(sizes), "groups of joined patients": len(sizes)}
-
-
-def _found(report: Mapping[str, Any]) -> dict[str, int]:
-    return {
-        "groups with the same bytes": len(report["same_bytes"]),
-        "near-identical pairs": len(report["near_identical"]),
-    }

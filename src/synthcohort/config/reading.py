@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -48,7 +49,13 @@ def checked(model: type[Model], values: Mapping[str, Any], where: str) -> Model:
 
 def _expand(value: Any, where: str) -> Any:
     if isinstance(value, Mapping):
-        return {key: _expand(item, f"{where}: {key}") for key, item in value.items()}
+        keys = [_key(key, where) for key in value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise UserError(f"{where}: {twice[0]}: is there twice, as a number and as a text")
+        return {
+            key: _expand(item, f"{where}: {key}")
+            for key, item in zip(keys, value.values(), strict=True)
+        }
     if isinstance(value, list):
         return [_expand(item, where) for item in value]
     if isinstance(value, str):
@@ -58,8 +65,20 @@ def _expand(value: Any, where: str) -> Any:
                     f"{where}: the environment variable {name} is not set; "
                     f"set it (export {name}=…) or write the value itself in place of {value!r}"
                 )
-        return os.path.expandvars(value)
+        value = os.path.expandvars(value)
+        return str(Path(value).expanduser()) if value.startswith("~/") else value
     return value
+
+
+def _key(key: Any, where: str) -> str:
+    """A key as text; a number or a date is what the user wrote, `NO`, `on` or `~` is lost."""
+    if key is None or isinstance(key, bool):
+        raise UserError(
+            f"{where}: the key {'null' if key is None else str(key).lower()} is no text: YAML "
+            "reads yes, no, on, off, true, false, null and ~ so, whatever their case; write it in "
+            'quotes, such as "NO"'
+        )
+    return str(key)
 
 
 def _told(model: type[Settings], item: Mapping[str, Any], where: str) -> str:
@@ -81,6 +100,8 @@ def _told(model: type[Settings], item: Mapping[str, Any], where: str) -> str:
     if not path:  # a rule that holds between sections; its text names the keys
         return f"{where}: {message}"
     got = "" if isinstance(item["input"], Mapping) else f", got {item['input']!r}"
+    if item["type"] == "string_type" and isinstance(item["input"], (bool, int, float, date)):
+        got += "; write it in quotes"
     return f"{where}: {key}: {message}{got}"
 
 

@@ -19,22 +19,28 @@ def draw_evaluation(*, results: Sequence[Path], out: Path, journal: Journal) -> 
     Raises:
         UserError: nothing draws such a result, or its npz is absent.
     """
-    drawn, modules = [], drawing()
+    drawn = []
     with atomic_directory(out) as folder:
         for path in results:
-            result, arrays = read_record(path)
-            name = result["metric"]
-            if name not in modules:
-                known = ", ".join(modules)
-                raise UserError(f"{path}: nothing draws a result of {name!r}; there are {known}")
-            figure = folder / f"{name}.png"
-            if result["value"] is None and "note" in result:
-                draw_note(figure, result["note"])
-            else:
-                modules[name].draw(figure, result, arrays)
-            drawn.append(out / figure.name)
+            drawn.append(out / draw_record(path, folder).name)
     for figure in drawn:
         journal.figure(figure)
+
+
+def draw_record(path: Path, folder: Path) -> Path:
+    """Draw `folder`/<metric>.png from the result in `path`, or the note of one that does not apply;
+    returns the figure's path. Raises as `draw_evaluation` does."""
+    result, arrays = read_record(path)
+    name, modules = result["metric"], drawing()
+    if name not in modules:
+        known = ", ".join(modules)
+        raise UserError(f"{path}: nothing draws a result of {name!r}; there are {known}")
+    figure = folder / f"{name}.png"
+    if result["value"] is None and "note" in result:
+        draw_note(figure, result["note"])
+    else:
+        modules[name].draw(figure, result, arrays)
+    return figure
 
 
 def drawing() -> dict[str, ModuleType]:

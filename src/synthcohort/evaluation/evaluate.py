@@ -11,7 +11,7 @@ import numpy as np
 
 from synthcohort.cohort import open_cohort
 from synthcohort.config import Evaluation
-from synthcohort.evaluation import metrics
+from synthcohort.evaluation import covered, metrics
 from synthcohort.evaluation.features import open_features
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.records import write_record
@@ -79,7 +79,11 @@ def measured(
     found, arrays = metrics.module(name).measure(
         settings, seed=seed, material=material, hardware=hardware
     )
-    result = {**material.about, "n": n, "patients": patients} | found
+    compared = {material.label_names[i] for i in set(sets["test"].classes.tolist())}
+    note = covered.note(material.label_names, compared)
+    result = {**material.about, "n": n, "patients": patients, "note": note} | found
+    if not result["note"]:
+        del result["note"]
     return result | {"metric": name, "confidence": CONFIDENCE, "seed": seed}, arrays
 
 

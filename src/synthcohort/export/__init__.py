@@ -4,6 +4,7 @@ No real image goes into it, nor a figure that shows one.
 """
 
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from synthcohort import config, sources
 from synthcohort.audit.gate import require_passed
 from synthcohort.errors import UserError
 from synthcohort.export import card, checksums, imagefolder, medmnist
-from synthcohort.export.assignment import assign
+from synthcohort.export.assignment import assign, lacking
 from synthcohort.files import atomic_directory, read_json, write_json
 from synthcohort.results import summary
 from synthcohort.samples import shards
@@ -28,6 +29,7 @@ PUBLIC = (
     "confidence",
     "interval_method",
     "n",
+    "note",
     "floor",
     "extractor",
     "layer",
@@ -71,6 +73,8 @@ def export(
             f"{audit}: every synthetic image is memorised and dropped, so there is nothing to "
             "export; train for a shorter time or on more patients (diffusion.images)"
         )
+    for told in lacking(sampled, split):
+        print(f"Note: {told}", file=sys.stderr)
     figures = {
         "figures/samples.png": (grid, "Synthetic images, drawn at random."),
         "figures/embedding.png": (

@@ -29,3 +29,22 @@ def assign(
         shuffled = np.random.default_rng(derive(seed, "export", name)).permutation(rows)
         split[shuffled] = np.repeat(["train", "val", "test"], counts)
     return split
+
+
+def lacking(sampled: Samples, split: np.ndarray) -> list[str]:
+    """In words, of which labels a part (`split`, as `assign` gives it) has no image."""
+    parts = ["train", "val", "test"]
+    told = []
+    for number, name in enumerate(sampled.label_names):
+        has = set(split[sampled.labels == number])
+        if not has & set(parts):
+            told.append(
+                f"no exported image has the label {name!r}; say under sampling.images how many "
+                "images each label is to have"
+            )
+        elif lacks := [part for part in parts if part in split and part not in has]:
+            told.append(
+                f"the exported parts {' and '.join(lacks)} have no image of the label {name!r}; "
+                "draw more of it (sampling.images)"
+            )
+    return told

@@ -112,11 +112,12 @@ def _counts(facts: Facts) -> str:
         "| Class | Label | " + " | ".join(FOLDERS[part] for part in parts) + " |",
         "|---:|---" + "|---:" * len(parts) + "|",
     ]
-    for number, name in enumerate(facts.samples.label_names):
-        of_label = facts.split[facts.samples.labels == number]
+    numbers = facts.samples.label_numbers
+    for place, name in enumerate(facts.samples.label_names):
+        of_label = facts.split[facts.samples.labels == place]
         counts = [str(np.sum(of_label == part)) for part in parts]
         label = (name or "(none)").replace("|", "\\|")
-        lines.append(f"| {number} | {label} | {' | '.join(counts)} |")
+        lines.append(f"| {numbers[place]} | {label} | {' | '.join(counts)} |")
     return "\n".join(lines)
 
 
@@ -129,8 +130,10 @@ def _how_to_load(facts: Facts) -> str:
     if attributes:
         columns.append(f"what the model was asked for besides: {attributes}")
     labels = "class numbers"
+    if _labelled(facts):
+        labels += ", and `label_names` has the name of each in `label_numbers`"
     if facts.samples.multi_label:
-        labels = f"0 or 1 for each of {attributes}"
+        labels = f"0 or 1 for each of {attributes}, which `label_names` lists"
     sixteen = (
         "\n- The pixels are uint16, where MedMNIST's own files are uint8."
         if facts.samples.dtype == np.uint16

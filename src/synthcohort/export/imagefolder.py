@@ -39,7 +39,7 @@ def write(
             "set prepare.depth to 8"
         )
     labelled = sampled.label_names != [""]
-    folders = label_folders(sampled.label_names) if labelled else [""]
+    folders = label_folders(sampled.label_names, sampled.label_numbers) if labelled else [""]
     names = [
         f"{folders[label]}/{index:06d}.png".lstrip("/")
         for label, index in zip(sampled.labels, sampled.index, strict=True)
@@ -59,7 +59,7 @@ def write(
             bar.update(len(images))
 
 
-def label_folders(names: Sequence[str]) -> list[str]:
+def label_folders(names: Sequence[str], numbers: Sequence[int]) -> list[str]:
     """A folder name for each label: the label where it makes a safe and unique folder name.
 
     Other characters than letters, digits, ".", "-" and "_" become "_"; should two labels then
@@ -68,7 +68,7 @@ def label_folders(names: Sequence[str]) -> list[str]:
     safe = [re.sub(r"[^\w.-]", "_", name).lstrip(".") or "_" for name in names]
     if len({name.casefold() for name in safe}) == len(safe):
         return safe
-    return [f"{number}-{name}" for number, name in enumerate(safe)]
+    return [f"{number}-{name}" for number, name in zip(numbers, safe, strict=True)]
 
 
 def _write_metadata(
@@ -81,7 +81,8 @@ def _write_metadata(
         writer.writerow(["file_name", *labels, "index", "seed", *sampled.attribute_names])
         for i in sorted(rows, key=lambda i: names[i]):
             label = sampled.labels[i]
-            about = [sampled.label_names[label], label] if labelled else []
+            named = [sampled.label_names[label], sampled.label_numbers[label]]
+            about = named if labelled else []
             attributes = [number_text(value) for value in sampled.attributes[i]]
             writer.writerow([names[i], *about, sampled.index[i], sampled.seeds[i], *attributes])
 

@@ -1,4 +1,8 @@
-"""One npz in MedMNIST's layout: {train,val,test}_{images,labels} (Yang 2023)."""
+"""One npz in MedMNIST's layout: {train,val,test}_{images,labels} (Yang 2023).
+
+Beside these it holds label_names, the names of the classes or, of a multi-label cohort, of the
+columns, and label_numbers, their numbers; without labels neither.
+"""
 
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -23,10 +27,12 @@ def write(path: Path, samples: Sequence[Path], sampled: shards.Samples, split: n
     """
     channels, height, width = sampled.shape
     shape = (height, width) if channels == 1 else (height, width, channels)
-    small = np.min_scalar_type(len(sampled.label_names) - 1) == np.uint8
-    labels = sampled.labels[:, None]
+    numbers, names = sampled.label_numbers, sampled.label_names
+    small = np.min_scalar_type(max(numbers)) == np.uint8
+    labels = numbers[sampled.labels][:, None]
     if sampled.multi_label:
-        labels = sampled.attributes
+        labels, names = sampled.attributes, sampled.attribute_names
+        numbers = np.arange(len(names))
     labels = labels.astype(np.uint8 if small else np.int64)
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
@@ -41,6 +47,9 @@ def write(path: Path, samples: Sequence[Path], sampled: shards.Samples, split: n
             _write_array(
                 archive, f"{part}_labels", labels[chosen].shape, labels.dtype, [labels[chosen]]
             )
+        if names != [""]:
+            for name, array in (("names", np.array(names)), ("numbers", np.array(numbers))):
+                _write_array(archive, f"label_{name}", array.shape, array.dtype, [array])
 
 
 def _chosen(samples: Sequence[Path], chosen: np.ndarray) -> Iterator[np.ndarray]:

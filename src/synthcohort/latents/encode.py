@@ -10,33 +10,13 @@ from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.files import atomic_directory, atomic_file, write_json
 from synthcohort.hardware import Hardware
 from synthcohort.hardware.memory import Fitting, block_of
-from synthcohort.measures import Measure
+from synthcohort.latents import reconstruction
 from synthcohort.models import load_autoencoder
 from synthcohort.models.pixels import from_model, to_model
 from synthcohort.progress import progress
 from synthcohort.seeds import derive
-from synthcohort.statistics.resampling import CONFIDENCE, bootstrap_weights, percentile_interval
 from synthcohort.tracking.journal import Journal
 
-MEASURES = (
-    Measure(
-        "autoencoder",
-        "Autoencoder, PSNR in dB",
-        10,
-        "fidelity",
-        "higher",
-        "How well the autoencoder gives back real images of patients it has not seen. What it "
-        "loses is lost in every synthetic image.",
-    ),
-    Measure(
-        "autoencoder.ssim",
-        "Autoencoder, SSIM",
-        20,
-        "fidelity",
-        "higher",
-        "The same as structural similarity; 1 is a perfect copy.",
-    ),
-)
 SHOWN = 8
 
 
@@ -69,7 +49,9 @@ def encode(
         len(rows), lambda place: reconstruct(model, data.images[rows[place]], device)
     )
     made = np.concatenate([block for _, block in blocks])
-    result = _measure(data.images[rows], made, data.patients[rows], derive(seed, "encode"))
+    result = reconstruction.measure(
+        data.images[rows], made, data.patients[rows], derive(seed, "encode")
+    )
     write_json(measured, result | {"seed": seed, "seconds": round(time.perf_counter() - began, 1)})
     random = np.random.default_rng(derive(seed, "encode", "figure"))
     shown = random.permutation(len(rows))[:SHOWN]
@@ -104,37 +86,3 @@ def _write_latents(
             for file, values in zip(files, latent, strict=True):
                 file[place] = values
             bar.update(place.stop - place.start)
-
-
-def _measure(images: np.ndarray, made: np.ndarray, patients: np.ndarray, seed: int) -> dict:
-    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-
-    top = np.iinfo(images.dtype).max
-    with np.errstate(divide="ignore"):  # of an image given back without any error; see below
-        psnr = [
-            peak_signal_noise_ratio(a, b, data_range=top) for a, b in zip(images, made, strict=True)
-        ]
-    ssim = [
-        structural_similarity(a, b, data_range=top, channel_axis=0)
-        for a, b in zip(images, made, strict=True)
-    ]
-    # An image given back without any error has an infinite PSNR, which JSON and means cannot hold.
-    values = {
-        "psnr": np.minimum(np.array(psnr), 10 * np.log10(top**2 * images[0].size)),
-        "ssim": np.array(ssim),
-    }
-    weights = bootstrap_weights(patients, derive(seed, "bootstrap"))
-    intervals = {
-        name: percentile_interval(weights @ value / weights.sum(1))
-        for name, value in values.items()
-    }
-    return {
-        "metric": "autoencoder",
-        "value": float(values["psnr"].mean()),
-        "interval": intervals["psnr"],
-        "confidence": CONFIDENCE,
-        "interval_method": "bootstrap over patients, percentiles",
-        "n": {"images": len(images), "patients": len(set(patients))},
-        "unit": "dB (PSNR)",
-        "details": {"ssim": {"value": float(values["ssim"].mean()), "interval": intervals["ssim"]}},
-    }

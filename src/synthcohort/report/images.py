@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthcohort.cohort import SPLITS, open_cohort
+from synthcohort.cohort import open_cohort
 from synthcohort.files import read_json
 from synthcohort.samples import shards
 from synthcohort.samples.listing import listed
+from synthcohort.sources import SPLITS
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def images(results: Path) -> Images:
     data = open_cohort(cohort, cohort / "split.csv")
     made = shards.describe(listed([results / "samples/shards.csv"]))
     synthetic = Counter(made.label_names[number] for number in made.labels.tolist())
-    names = sorted({*data.label_names, *synthetic})
+    names = list(dict.fromkeys([*data.label_names, *synthetic]))
 
     def real(label: str | None) -> list[str]:
         told = []

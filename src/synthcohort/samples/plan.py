@@ -14,8 +14,9 @@ def counts(settings: Sampling, names: list[str], classes: np.ndarray) -> list[in
     A total is shared out as the labels are in train (`classes`), by largest remainders.
 
     Raises:
-        UserError: a label asked for is not in the cohort.
+        UserError: a label asked for is not in the cohort, or no train image has it.
     """
+    there = np.bincount(classes, minlength=len(names))
     if isinstance(settings.images, dict):
         unknown = sorted(set(settings.images) - set(names))
         if unknown:
@@ -23,12 +24,34 @@ def counts(settings: Sampling, names: list[str], classes: np.ndarray) -> list[in
                 f"sampling.images: no label {unknown[0]!r} in this cohort; its labels are "
                 f"{', '.join(map(repr, names))}"
             )
-        return [settings.images.get(name, 0) for name in names]
-    exact = np.bincount(classes, minlength=len(names)) / len(classes) * settings.images
+        each = [settings.images.get(name, 0) for name in names]
+        if unlearnt := [
+            name for name, n, of in zip(names, each, there, strict=True) if n and not of
+        ]:
+            raise UserError(
+                f"sampling.images: no train image has the label {unlearnt[0]!r}, so the model has "
+                "not learnt it; ask for none of it"
+            )
+        return each
+    exact = there / len(classes) * settings.images
     whole = np.floor(exact).astype(int)
     by_remainder = np.argsort(whole - exact, kind="stable")
     whole[by_remainder[: settings.images - whole.sum()]] += 1
     return whole.tolist()
+
+
+def lacking(each: list[int], data: Cohort) -> list[str]:
+    """In words, what the samples that each label of `data` gets leave open."""
+    tested = set(data.classes[data.of("test")].tolist())
+    return [
+        f"sampling.images leaves no image to the label {name!r}; say there how many each label is "
+        "to have"
+        if not n
+        else f"images of the label {name!r} are drawn, but no real test image has it, so nothing "
+        "says how good they are"
+        for i, (name, n) in enumerate(zip(data.label_names, each, strict=True))
+        if not n or i not in tested
+    ]
 
 
 def total(settings: Sampling) -> int:

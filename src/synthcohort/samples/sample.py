@@ -4,6 +4,7 @@ A sample is a function of (model, seed, label, index): its noise and its attribu
 of its own, so the shard it is in does not matter.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from synthcohort.models import load_autoencoder, load_denoiser
 from synthcohort.models.condition import describe
 from synthcohort.models.pixels import from_model
 from synthcohort.progress import progress
-from synthcohort.samples.plan import attributes, counts, of_shard
+from synthcohort.samples.plan import attributes, counts, lacking, of_shard
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
@@ -37,11 +38,15 @@ def sample(
 ) -> None:
     """Draw one shard and write it as npz: images n×C×H×W in the cohort's dtype, labels and index
     (the running number within the label) int64, seeds int64, label_names; and, where the cohort has
-    them, attributes n×A float32 and attribute_names."""
+    them, attributes n×A float32 and attribute_names, and label_numbers where class numbers are not
+    the places in label_names."""
     device = hardware.open()
     data = open_cohort(cohort, split)
     names = read_json(diffusion / "labels.json")["names"]
     each = counts(settings, names, data.classes[data.of("train")])
+    if shard == 0:  # once for all
+        for told in lacking(each, data):
+            print(f"Note: {told}", file=sys.stderr)
     mine = of_shard(settings, each, shard)
     seeds = [derive(seed, "sample", names[label], index) for label, index in mine]
     numbers = attributes(data, names, mine, seeds)
@@ -60,6 +65,7 @@ def sample(
             made.append(from_model(images, data.images.dtype))
             bar.update(len(images))
     known = {"attributes": numbers, "attribute_names": np.array(data.attribute_names)}
+    classes = {"label_numbers": np.array(data.class_numbers, dtype=np.int64)}
     with atomic_file(out) as temporary:
         np.savez(
             temporary,
@@ -69,5 +75,6 @@ def sample(
             seeds=np.array(seeds, dtype=np.int64),
             label_names=np.array(names),
             **(known if data.attribute_names else {}),
+            **(classes if data.class_numbers != list(range(len(names))) else {}),
         )
     journal.result(images=len(mine))

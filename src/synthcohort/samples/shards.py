@@ -15,6 +15,8 @@ from synthcohort.errors import UserError
 MEMBERS = ("images", "labels", "label_names", "index", "seeds")
 # Written only where the cohort has attributes.
 ATTRIBUTES = ("attributes", "attribute_names")
+# Written only where the class numbers are not the places in label_names.
+NUMBERS = "label_numbers"
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Samples:
     """What is known of every sample without its pixels, over all shards in order."""
 
     labels: np.ndarray
-    """N int64 class numbers."""
+    """N int64 places in `label_names`."""
     index: np.ndarray
     """N int64, the running number of a sample within its label."""
     seeds: np.ndarray
@@ -31,6 +33,8 @@ class Samples:
     """N int64, the place of the sample's shard in the list."""
     label_names: list[str]
     """The class names; [""] where the cohort has no labels."""
+    label_numbers: np.ndarray
+    """int64, the class number that each of them has in the cohort's source."""
     shape: tuple[int, int, int]
     """C×H×W of an image."""
     dtype: np.dtype
@@ -62,11 +66,15 @@ def describe(paths: Sequence[Path]) -> Samples:
     for path in paths:
         with _opened(path) as shard:
             part = {name: shard[name] for name in MEMBERS[1:]} | _image_format(shard)
+            part["label_numbers"] = (
+                shard[NUMBERS] if NUMBERS in shard else np.arange(len(part["label_names"]))
+            )
             parts.append(part | _attributes(shard, len(part["labels"])))
     first = parts[0]
     for path, part in zip(paths, parts, strict=True):
         same = all(
-            list(part[name]) == list(first[name]) for name in ("label_names", "attribute_names")
+            list(part[name]) == list(first[name])
+            for name in ("label_names", "label_numbers", "attribute_names")
         )
         if not same or part["format"] != first["format"]:
             raise UserError(
@@ -80,6 +88,7 @@ def describe(paths: Sequence[Path]) -> Samples:
         seeds=np.concatenate([part["seeds"] for part in parts]),
         shard=np.repeat(np.arange(len(parts)), [len(part["labels"]) for part in parts]),
         label_names=[str(name) for name in first["label_names"]],
+        label_numbers=first["label_numbers"],
         shape=first["format"][0],
         dtype=first["format"][1],
         attributes=np.concatenate([part["attributes"] for part in parts]),

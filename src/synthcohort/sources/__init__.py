@@ -8,18 +8,49 @@ A source module has
   the images are the user's own, `Source` is a `Declared` instead, and the user says it;
 - optionally `fetch(settings, root, seed)`: writes the raw cohort into the empty folder `root` (a
   download or a simulation). Without it, or where the settings name a place of the user's own
-  (`settings.root` or `settings.path`), the cohort is there, and `read` gets no root.
+  (`settings.root` or `settings.path`), the cohort is there, and `read` gets no root;
+- optionally `PRIVATE = True`: `read` keeps something between the runs of all systems that nobody
+  else may have, such as the key of pseudonyms, and gets a folder for it as `root`.
 """
 
 import importlib
 import pkgutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
 
+import numpy as np
 from pydantic import model_validator
 
 from synthcohort.errors import UserError
 from synthcohort.settings import Settings
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Image:
+    """One 2-D picture as a source gives it.
+
+    `pixels` is uint8 or uint16, H×W (grey) or H×W×3 (RGB), over the full range of its type.
+    `label` is the class name, "" where the cohort has none; `split` is the official split ("train",
+    "val" or "test"), "" where there is none. `source_file` is relative to the source's root.
+    `class_number` is the label's number where the source gives it one, None where it does not; the
+    order of the labels, and what is exported, follow it. `attributes` are named numbers that belong
+    to the image (an age; 0 or 1 for each finding of several), the same names for every image of a
+    cohort.
+    """
+
+    pixels: np.ndarray
+    image_id: str
+    patient_id: str
+    source_file: str
+    label: str = ""
+    session: str = ""
+    slice: str = ""
+    split: str = ""
+    class_number: int | None = None
+    attributes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +98,11 @@ def fetches(settings: Settings) -> bool:
     user has named."""
     named = any(getattr(settings, key, None) for key in ("root", "path"))
     return hasattr(module(settings.kind), "fetch") and not named
+
+
+def keeps_private(settings: Settings) -> bool:
+    """Whether `read` gets a private folder as `root`."""
+    return getattr(module(settings.kind), "PRIVATE", False)
 
 
 def terms(settings: Settings) -> Terms:

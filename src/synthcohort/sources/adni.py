@@ -16,12 +16,12 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
-from synthcohort.intake import pictures, tables
+from synthcohort.intake import ids, pictures, tables
+from synthcohort.intake.finder import find, hidden
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
-from synthcohort.sources import Terms, nifti
+from synthcohort.sources import Image, Terms, nifti
 
 TERMS = Terms(
     name="ADNI Data Use Agreement",
@@ -33,7 +33,8 @@ TERMS = Terms(
 )
 _LABELS = ("AD", "NC")
 _JPEG = re.compile(r"(?P<scan>\d+)_(?P<slice>\d+)\.jpe?g", re.IGNORECASE)
-_VOLUME = re.compile(r".*_I(?P<scan>\d+)\.nii(\.gz)?")
+_VOLUME = re.compile(r".*_I(?P<scan>\d+)\.nii(\.gz)?", re.IGNORECASE)
+_PARTS = ("train", "test")
 
 
 class Source(Settings):
@@ -76,21 +77,25 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
 
 
 def _jpegs(settings: Source) -> Iterator[Image]:
+    for part in _PARTS:
+        _check_labels(settings.root / part)
+    paths = find(
+        settings.root,
+        lambda path: path.parts[0] in _PARTS and path.parts[1:-1] in ((name,) for name in _LABELS),
+        besides=[settings.table] if settings.table else [],
+    ).files
     found = [
-        (path, part, label, match)
-        for part in ("train", "test")
-        for label in _LABELS
-        for path, match in _matched(
-            _entries(_labelled(settings.root / part) / label), _JPEG, "<image id>_<slice>.jpeg"
-        )
+        (path, *path.relative_to(settings.root).parts[:2], match)
+        for path, match in _matched(paths, _JPEG, "<image id>_<slice>.jpeg")
     ]
     found.sort(key=lambda of: (*of[1:3], int(of[3]["scan"]), int(of[3]["slice"])))
     rows = _rows(settings, [of[3]["scan"] for of in found])
+    reader = pictures.Reader(settings.root)
     for path, part, label, match in progress("reading images", of=found):
         scan = match["scan"]
-        row = rows.get(scan, {})
+        row = rows.get(ids.key(scan), {})
         yield Image(
-            pixels=pictures.pixels(path),
+            pixels=reader.pixels(path),
             image_id=f"{scan}_{match['slice']}",
             patient_id=row.get("Subject", scan),
             session=row.get("Visit", ""),
@@ -99,21 +104,20 @@ def _jpegs(settings: Source) -> Iterator[Image]:
             label=label,
             split=part,
         )
+    reader.judge()
 
 
 def _volumes(settings: Source) -> Iterator[Image]:
-    paths = sorted(
-        path
-        for path in settings.root.rglob("*.nii*")
-        if path.is_file() and not path.name.startswith(".")
-    )
+    besides = [settings.table] if settings.table else []
+    paths = find(settings.root, (".nii", ".nii.gz"), besides=besides).files
     if not paths:
         raise UserError(f"{settings.root}: no volumes; expected …/<image id>/*.nii[.gz]")
     found = _matched(paths, _VOLUME, "…_I<image id>.nii[.gz]")
     rows = _rows(settings, [match["scan"] for _, match in found])
+    remarks = nifti.Remarks()
     for path, match in progress("reading volumes", of=found, unit="volume"):
-        row = rows[match["scan"]]
-        for index, place, picture in nifti.slices(path, settings.slicing):
+        row = rows[ids.key(match["scan"])]
+        for index, place, picture in nifti.slices(path, settings.slicing, remarks=remarks):
             yield Image(
                 pixels=picture,
                 image_id=f"I{match['scan']}_{place}",
@@ -123,22 +127,18 @@ def _volumes(settings: Source) -> Iterator[Image]:
                 source_file=path.relative_to(settings.root).as_posix(),
                 label=row["Group"],
             )
+    remarks.tell()
 
 
-def _entries(folder: Path) -> list[Path]:
-    """What is in a folder, without hidden files."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def _labelled(part: Path) -> Path:
-    """A part of the official split, checked to hold the labels' folders and nothing else."""
-    names = [path.name for path in _entries(part)] if part.is_dir() else []
+def _check_labels(part: Path) -> None:
+    """Refuse a part of the official split that holds other things than the labels' folders."""
+    entries = sorted(part.iterdir()) if part.is_dir() else []
+    names = [path.name for path in entries if not hidden(Path(path.name))]
     if sorted(names) != sorted(_LABELS) or not all((part / name).is_dir() for name in _LABELS):
         raise UserError(
             f"{part}: expected a folder with the folders {' and '.join(_LABELS)}, found "
             f"{first(names) or 'none'}; source.root is the folder that holds train/ and test/"
         )
-    return part
 
 
 def _matched(
@@ -161,25 +161,36 @@ def _rows(settings: Source, scans: list[str]) -> dict[str, dict[str, str]]:
     path = settings.root / settings.table
     needed = ["Subject", *(["Group"] if settings.layout == "nifti" else [])]
     rows: dict[str, dict[str, str]] = {}
+    place: dict[str, int] = {}
     for line, row in tables.rows(path, dict.fromkeys(["Image Data ID", *needed, "Visit"], "")):
-        scan = row["Image Data ID"].removeprefix("I")
+        scan = ids.key(row["Image Data ID"].removeprefix("I"))
         if rows.setdefault(scan, row) != row:
             raise UserError(
                 f"{path}: line {line}: the image id {scan} has another row before, which differs; "
                 "keep the right one"
             )
-    wanted = sorted(set(scans), key=int)
+        place.setdefault(scan, line)
+    wanted = sorted({ids.key(scan) for scan in scans}, key=int)
+    there = [scan for scan in wanted if scan in rows]
+
+    def unknown(name: str) -> list[str]:
+        return [
+            f"I{scan} in line {place[scan]} ({rows[scan][name]!r})"
+            for scan in there
+            if ids.is_unknown(rows[scan][name])
+        ]
+
     for faults, what in (
-        ([scan for scan in wanted if scan not in rows], "are not in its column Image Data ID"),
-        *(
-            ([scan for scan in wanted if scan in rows and not rows[scan][name]], f"have no {name}")
-            for name in needed
+        (
+            [f"I{scan}" for scan in wanted if scan not in rows],
+            "are not in its column Image Data ID",
         ),
+        *((unknown(name), f"have no {name}") for name in needed),
     ):
         if faults:
             raise UserError(
                 f"{path}: {len(faults)} of {len(wanted)} scans {what}, "
-                f"{first([f'I{scan}' for scan in faults])}; fetch the collection's CSV file again "
+                f"{first(faults)}; fetch the collection's CSV file again "
                 "with these images in it, or take the images out"
             )
     return rows

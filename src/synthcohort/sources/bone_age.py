@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
-from synthcohort.intake import pictures, tables
+from synthcohort.intake import ids, pictures, tables
+from synthcohort.intake.finder import find
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
-from synthcohort.sources import Terms
+from synthcohort.sources import Image, Terms
 
 TERMS = Terms(
     name="RSNA Pediatric Bone Age Challenge terms of use",
@@ -57,19 +57,21 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
             )
     if (settings.root / "boneage-test-dataset").exists():
         print("Note: boneage-test-dataset is left out: it has no bone ages", file=sys.stderr)
+    reader = pictures.Reader(settings.root)
     for name, (label, age) in progress("reading images", of=sorted(rows.items())):
         yield Image(
-            pixels=pictures.pixels(files[name]),
-            image_id=name,
-            patient_id=name,
+            pixels=reader.pixels(files[name]),
+            image_id=files[name].stem,
+            patient_id=files[name].stem,
             source_file=files[name].relative_to(settings.root).as_posix(),
             label=label,
             attributes={"age_months": age},
         )
+    reader.judge()
 
 
 def _rows(path: Path) -> dict[str, tuple[str, float]]:
-    """Label and bone age in months by id."""
+    """Label and bone age in months by the key of the id."""
     rows: dict[str, tuple[str, float]] = {}
     for line, row in tables.rows(path, dict.fromkeys(("id", "boneage", "male"), "")):
         try:
@@ -82,26 +84,28 @@ def _rows(path: Path) -> dict[str, tuple[str, float]]:
             )
         if row["male"].lower() not in _SEX:
             raise UserError(f"{path}: line {line}: male is {row['male']!r}; expected True or False")
-        if not row["id"] or row["id"] in rows:
+        name = ids.key(row["id"])
+        if name in rows or ids.is_unknown(row["id"]):
             raise UserError(
                 f"{path}: line {line}: the id {row['id']!r} is "
-                f"{'there before' if row['id'] else 'empty'}; expected one of its own for every row"
+                f"{'there before' if name in rows else 'empty'}; expected one of its own for every "
+                "row"
             )
-        rows[row["id"]] = _SEX[row["male"].lower()], age
+        rows[name] = _SEX[row["male"].lower()], age
     if not rows:
         raise UserError(f"{path}: has no rows below its header; expected one an image")
     return rows
 
 
 def _files(images: Path) -> dict[str, Path]:
-    """The images by id, at any depth: one of the published archives has a folder in the folder."""
+    """The images by the key of their id, at any depth: one of the published archives has a folder
+    in the folder."""
     files: dict[str, Path] = {}
-    for path in sorted(images.rglob("*.png")):
-        if path.name.startswith("."):
-            continue
-        if path.stem in files:
-            raise UserError(f"{path}: there is another {path.name} at {files[path.stem]}; keep one")
-        files[path.stem] = path
+    for path in find(images, (".png",)).files if images.is_dir() else ():
+        name = ids.key(path.stem)
+        if name in files:
+            raise UserError(f"{path}: there is another {path.name} at {files[name]}; keep one")
+        files[name] = path
     if not files:
         raise UserError(
             f"{images}: no images; expected a folder with <id>.png files; check source.root"

@@ -6,9 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from synthcohort.cohort import Image
 from synthcohort.settings import Settings
-from synthcohort.sources import Terms
+from synthcohort.sources import Image, Terms
 
 TERMS = Terms(
     "CC BY 4.0",

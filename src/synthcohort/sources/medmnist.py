@@ -4,10 +4,7 @@ import difflib
 import importlib.util
 import runpy
 import sys
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,20 +12,17 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from synthcohort.cohort import SPLITS, Image
 from synthcohort.errors import UserError
+from synthcohort.intake import npz, published
 from synthcohort.intake.download import download
+from synthcohort.intake.used_range import UsedRange
 from synthcohort.progress import progress
-from synthcohort.sources import Declared, Terms, stated
+from synthcohort.sources import SPLITS, Declared, Image, Terms, stated
 
 _LAYOUT = (
     "expected MedMNIST's layout: {train,val,test}_images of N×H×W or N×H×W×3, uint8 or uint16, and "
     "{train,val,test}_labels of N×1 class numbers or N×K zeros and ones"
 )
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 
 
 class Source(Declared):
@@ -44,10 +38,18 @@ class Source(Declared):
     """In place of `flag`: an npz of one's own with {train,val,test}_images (N×H×W or N×H×W×3, uint8
     or uint16) and {train,val,test}_labels (N×1 class numbers, or N×K zeros and ones, a column a
     finding). Arrays {train,val,test}_patients (N numbers or texts) may say whose the images are;
-    otherwise each image counts as a patient of its own."""
+    otherwise each image counts as a patient of its own. Arrays label_names and label_numbers, as
+    the export writes them, name the classes or findings."""
     labels: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """Names of the classes or findings in `path`, in order of their numbers; by default the numbers
-    themselves."""
+    """Names of the classes or findings in `path`, in order of their numbers from 0; by default
+    those in the file, or the numbers themselves."""
+    bits: Annotated[int, Field(ge=1, le=16)] | None = None
+    """How many bits of uint16 images in `path` are used: 12 where the values end at 4095. They are
+    spread over the whole range. By default all 16 are, and a cohort that would come out dark so is
+    refused."""
+    altered: Annotated[dict[str, published.Checksum], Field(default_factory=dict)]
+    """A file of `flag` that is used though it is not as MedMNIST published it, with its checksum:
+    `pneumoniamnist.npz: md5:…`. The dataset card tells it."""
 
     @model_validator(mode="after")
     def _one_place(self) -> "Source":
@@ -59,6 +61,10 @@ class Source(Declared):
             raise ValueError("the labels of a flag have their names; give labels with path only")
         if self.flag and (self.licence or self.gated):
             raise ValueError("a flag has its licence; give licence and gated with path only")
+        if self.flag and self.bits:
+            raise ValueError("the images of a flag have 8 bits; give bits with path only")
+        if self.path and self.altered:
+            raise ValueError("nobody has published the file of a path; give altered with flag only")
         if self.flag.endswith("3d"):
             raise ValueError(f"{self.flag} holds volumes; the 2-D sets alone can be read")
         if len(set(self.labels)) < len(self.labels):
@@ -89,13 +95,20 @@ def terms(settings: Source) -> Terms:
     if settings.path:
         return stated(settings)
     info = _info(settings.flag)
-    return Terms(info["license"], f"{info['python_class']}, a set of MedMNIST (Yang 2023)")
+    source = f"{info['python_class']}, a set of MedMNIST (Yang 2023)"
+    if settings.altered:
+        return Terms(
+            info["license"],
+            f"{source}, {published.told(settings.altered)}",
+            "They are those of the set as it was published.",
+        )
+    return Terms(info["license"], source)
 
 
 def fetch(settings: Source, root: Path, seed: int) -> None:
     """Download the set's file into the empty folder `root`."""
     info = _info(settings.flag)
-    version = "" if settings.size == 28 else f"_{settings.size}"
+    version = _version(settings)
     print(f"Note: {settings.flag} has the licence {info['license']}", file=sys.stderr, flush=True)
     name = _file_name(settings)
     download(
@@ -117,28 +130,40 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
             labels that do not fit the images or the names.
     """
     info = _info(settings.flag) if settings.flag else None
-    names = list(info["label"].values()) if info else list(settings.labels)
+    given = dict(enumerate(info["label"].values() if info else settings.labels))
     path = settings.path or (settings.root or root) / _file_name(settings)
-    with _opened(path) as archive:
+    if not path.exists() and not path.is_symlink():
+        raise UserError(
+            f"{path}: there is no such file; check source.path or source.root, or leave "
+            "source.root out to download a set of MedMNIST"
+        )
+    used = UsedRange(path, settings.bits, "source.bits")
+    with npz.opened(path) as archive:
+        if info:
+            _check_published(settings, info, path)
+        names = _names(archive, path, given)
         parts = [_part(archive, path, split) for split in SPLITS]
         several = _check(parts, names, path)
         with progress("reading images", total=sum(part.shape[0] for part in parts)) as bar:
             for part in parts:
-                rows = zip(_images(archive, part), part.labels.tolist(), strict=True)
+                pictures = archive.rows(f"{part.split}_images")
+                rows = zip(pictures, part.labels.tolist(), strict=True)
                 for i, (pixels, label) in enumerate(rows):
                     image_id = f"{part.split}-{i:06d}"
                     yield Image(
-                        pixels=pixels,
+                        pixels=used.scaled(pixels, f"{path}: {part.split}_images[{i}]"),
                         image_id=image_id,
                         patient_id=part.patients[i] if part.patients else image_id,
                         source_file=path.name,
                         split=part.split,
-                        label="" if several else _name(label[0], names),
-                        attributes={_name(k, names): float(has) for k, has in enumerate(label)}
+                        label="" if several else names.get(label[0], str(label[0])),
+                        class_number=None if several else label[0],
+                        attributes={names.get(k, str(k)): float(has) for k, has in enumerate(label)}
                         if several
                         else {},
                     )
                     bar.update()
+    used.judge()
 
 
 def _info(flag: str) -> Mapping[str, Any]:
@@ -156,39 +181,28 @@ def _info(flag: str) -> Mapping[str, Any]:
     return known[flag]
 
 
+def _version(settings: Source) -> str:
+    """What the size adds to the names of a set's file, address and md5."""
+    return "" if settings.size == 28 else f"_{settings.size}"
+
+
 def _file_name(settings: Source) -> str:
-    return f"{settings.flag}.npz" if settings.size == 28 else f"{settings.flag}_{settings.size}.npz"
+    return f"{settings.flag}{_version(settings)}.npz"
 
 
-def _name(number: int, names: Sequence[str]) -> str:
-    return names[number] if names else str(number)
+def _check_published(settings: Source, info: Mapping[str, Any], path: Path) -> None:
+    with path.open("rb") as file:
+        found = {path.name: published.checksum(file)}
+    known = {path.name: f"md5:{info[f'MD5{_version(settings)}']}"}
+    published.check(path.parent, found, known, settings.altered)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except FileNotFoundError:
-        raise UserError(
-            f"{path}: there is no such file; check source.path or source.root, or leave "
-            "source.root out to download a set of MedMNIST"
-        ) from None
-    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path}: cannot be read as an npz: {error}; it may be truncated: fetch or write it "
-            "again"
-        ) from None
-
-
-def _part(archive: zipfile.ZipFile, path: Path, split: str) -> _Part:
-    stored = set(archive.namelist())
+def _part(archive: npz.Npz, path: Path, split: str) -> _Part:
     for key in (f"{split}_images", f"{split}_labels"):
-        if f"{key}.npy" not in stored:
-            found = ", ".join(sorted(name.removesuffix(".npy") for name in stored))
-            raise UserError(f"{path}: has no array {key}; {_LAYOUT}; there are {found or 'none'}")
-    with archive.open(f"{split}_images.npy") as file:
-        shape, by_columns, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
+        if key not in archive.names:
+            found = ", ".join(archive.names) or "none"
+            raise UserError(f"{path}: has no array {key}; {_LAYOUT}; there are {found}")
+    shape, by_columns, dtype = archive.header(f"{split}_images")
     colours = len(shape) == 4 and shape[3] == 3
     if not (len(shape) == 3 or colours) or dtype.kind != "u" or dtype.itemsize > 2:
         raise UserError(
@@ -198,15 +212,13 @@ def _part(archive: zipfile.ZipFile, path: Path, split: str) -> _Part:
         raise UserError(
             f"{path}: {split}_images lies in Fortran order; save numpy.ascontiguousarray of it"
         )
-    labels = _array(archive, f"{split}_labels")
+    labels = archive.array(f"{split}_labels")
     if labels.ndim != 2 or not labels.shape[1] or labels.dtype.kind not in "bui":
         raise UserError(
             f"{path}: {split}_labels is {'×'.join(map(str, labels.shape))} of {labels.dtype}; "
             f"{_LAYOUT}"
         )
-    patients = []
-    if f"{split}_patients.npy" in stored:
-        patients = _array(archive, f"{split}_patients").astype(str).tolist()
+    patients = _patients(archive, path, split)
     for what, count in (("labels", len(labels)), ("patients", len(patients) or shape[0])):
         if count != shape[0]:
             raise UserError(
@@ -216,41 +228,63 @@ def _part(archive: zipfile.ZipFile, path: Path, split: str) -> _Part:
     return _Part(split, shape, dtype, labels.astype(np.int64), patients)
 
 
-def _array(archive: zipfile.ZipFile, key: str) -> np.ndarray:
-    with archive.open(f"{key}.npy") as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
+def _patients(archive: npz.Npz, path: Path, split: str) -> list[str]:
+    """N ids, or none where the file does not say whose the images are."""
+    key = f"{split}_patients"
+    if key not in archive.names:
+        return []
+    ids = archive.array(key)
+    if ids.ndim == 2 and ids.shape[1] == 1:  # a column, as the labels are
+        ids = ids[:, 0]
+    if ids.ndim != 1 or ids.dtype.kind not in "uiU":
+        raise UserError(
+            f"{path}: {key} is {'×'.join(map(str, ids.shape)) or 'one value'} of {ids.dtype}; "
+            "expected one whole number or text an image: save it as .astype(str), of one dimension"
+        )
+    return ids.astype(str).tolist()
 
 
-def _check(parts: Sequence[_Part], names: Sequence[str], path: Path) -> bool:
+def _names(archive: npz.Npz, path: Path, given: dict[int, str]) -> dict[int, str]:
+    """The name of every class number: those `given`, or the file's; none where there are none."""
+    if "label_names" not in archive.names:
+        return given
+    found = archive.array("label_names").astype(str).ravel().tolist()
+    numbers = list(range(len(found)))
+    if "label_numbers" in archive.names:
+        numbers = archive.array("label_numbers").ravel().tolist()
+    if not len(numbers) == len(found) == len(set(numbers)) == len(set(found)):
+        raise UserError(
+            f"{path}: label_names and label_numbers are {found} and {numbers}; expected a name "
+            "and a number of its own for every class"
+        )
+    names = dict(zip(numbers, found, strict=True))
+    odd = {number: name for number, name in names.items() if given.get(number, name) != name}
+    if odd:
+        raise UserError(
+            f"{path}: its label_names call the classes {odd}, but source.labels "
+            f"{ {number: given[number] for number in odd} }; correct source.labels or leave it out"
+        )
+    return given or names
+
+
+def _check(parts: Sequence[_Part], names: Mapping[int, str], path: Path) -> bool:
     """Whether an image may have several of the names; the parts must agree with them."""
     columns = {part.split: part.labels.shape[1] for part in parts}
     several = columns["train"] > 1
     if len(set(columns.values())) > 1 or (several and names and len(names) != columns["train"]):
         raise UserError(
             f"{path}: the columns of the labels are {columns}; expected the same number in each"
-            + (f", one for each of {', '.join(names)}" if several and names else "")
+            + (f", one for each of {', '.join(names.values())}" if several and names else "")
         )
     if len({bool(part.patients) for part in parts if part.shape[0]}) > 1:
         raise UserError(f"{path}: patients are given for some splits only; give them for all")
-    most = 2 if several else len(names) or np.inf
+    known = [0, 1] if several else sorted(names)
     for part in parts:
-        wrong = np.argwhere((part.labels < 0) | (part.labels >= most))
+        wrong = np.argwhere((part.labels < 0) | (~np.isin(part.labels, known) if known else False))
         if len(wrong):
             row, column = wrong[0]
             raise UserError(
                 f"{path}: {part.split}_labels holds {part.labels[row, column]} in row {row}; "
-                f"expected whole numbers from 0{f' to {most - 1}' if most < np.inf else ''}"
+                f"expected whole numbers {f'among {known}' if known else 'from 0'}"
             )
     return several
-
-
-def _images(archive: zipfile.ZipFile, part: _Part) -> Iterator[np.ndarray]:
-    """One image after the other, so that memory stays flat, compressed or not."""
-    size = int(np.prod(part.shape[1:])) * part.dtype.itemsize
-    with archive.open(f"{part.split}_images.npy") as file:
-        _HEADERS[np.lib.format.read_magic(file)](file)
-        for _ in range(part.shape[0]):
-            if len(data := file.read(size)) < size:
-                raise EOFError(f"{part.split}_images ends before its last image")
-            pixels = np.frombuffer(data, part.dtype).reshape(part.shape[1:])
-            yield pixels.astype(part.dtype.newbyteorder("="), copy=False)

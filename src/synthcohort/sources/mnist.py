@@ -11,12 +11,12 @@ from typing import IO, Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from synthcohort.cohort import Image
 from synthcohort.errors import UserError
+from synthcohort.intake import lookalikes, published
 from synthcohort.intake.download import download
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
-from synthcohort.sources import Terms
+from synthcohort.sources import Image, Terms
 
 _ADDRESS = "https://ossci-datasets.s3.amazonaws.com/mnist"
 _MD5 = {
@@ -24,6 +24,13 @@ _MD5 = {
     "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
     "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f09c6c5",
+}
+# Of what is in them: anybody may compress the files anew.
+_UNPACKED = {
+    "train-images-idx3-ubyte": "md5:6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "md5:a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "md5:2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "md5:27ae3e4e09519cfbb04c329615203637",
 }
 _SIDE = 28
 _UINT8 = 0x08  # the IDX format's code for the type
@@ -33,7 +40,7 @@ Digit = Annotated[int, Field(ge=0, le=9)]
 
 TERMS = Terms(
     "CC BY-SA 3.0",
-    "MNIST (LeCun, Cortes, Burges 1998), or what source.root has in its place",
+    "MNIST (LeCun, Cortes, Burges 1998)",
     "Name the source, and pass on what you make of it under the same licence.",
 )
 
@@ -42,10 +49,24 @@ class Source(Settings):
     kind: Literal["mnist"] = "mnist"
     root: Path | None = None
     """Folder that holds train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte
-    and t10k-labels-idx1-ubyte, each as it is or with .gz; a set of the same layout, such as
-    Fashion-MNIST, will do as well. Without it MNIST is downloaded."""
+    and t10k-labels-idx1-ubyte, each as it is or with .gz. Without it MNIST is downloaded."""
+    altered: Annotated[dict[str, published.Checksum], Field(default_factory=dict)]
+    """Files in `root` that are used though they are not MNIST's, such as those of Fashion-MNIST,
+    each by its name without .gz, with the checksum of what is in it:
+    `train-images-idx3-ubyte: md5:…`. The dataset card tells it."""
     digits: Annotated[tuple[Digit, ...], Field(min_length=1)] | None = None
     """Which digits to keep; all of them by default."""
+
+
+def terms(settings: Source) -> Terms:
+    """MNIST's licence, or unknown terms where other files lie in its place."""
+    if not settings.altered:
+        return TERMS
+    return Terms(
+        "unknown",
+        f"files in MNIST's layout that are not MNIST's: {published.told(settings.altered)}",
+        "MNIST itself has the licence CC BY-SA 3.0.",
+    )
 
 
 def fetch(settings: Source, root: Path, seed: int) -> None:
@@ -78,6 +99,7 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
     }
     labels = {split: _labels(path) for split, (_, path) in files.items()}
     _check(settings, files, labels)
+    _check_published(settings, folder, [path for paths in files.values() for path in paths])
     with progress("reading images", total=sum(map(len, labels.values()))) as bar:
         for split, (path, _) in files.items():
             for i, (pixels, label) in enumerate(zip(_images(path), labels[split], strict=True)):
@@ -95,7 +117,7 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
 
 def _find(folder: Path, name: str) -> Path:
     for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
+        if path.is_file() or path.is_symlink():
             return path
     raise UserError(
         f"{folder}: there is neither {name} nor {name}.gz; put MNIST's four files there "
@@ -120,6 +142,14 @@ def _check(settings: Source, files: dict[str, list[Path]], labels: dict[str, np.
         )
 
 
+def _check_published(settings: Source, folder: Path, paths: list[Path]) -> None:
+    found = {}
+    for path in paths:
+        with _opened(path) as file:
+            found[path.name.removesuffix(".gz")] = published.checksum(file)
+    published.check(folder, found, _UNPACKED, settings.altered)
+
+
 def _images(path: Path) -> Iterator[np.ndarray]:
     with _opened(path) as file:
         for _ in range(_count(file, path, (_SIDE, _SIDE))):
@@ -142,9 +172,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             yield file
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(
-            f"{path}: cannot be read: {error}; it may be truncated: fetch it again"
-        ) from None
+        begins = b"\x1f\x8b" if path.suffix == ".gz" else b""
+        raise UserError(f"{path}: cannot be read: {lookalikes.why(path, error, begins)}") from None
 
 
 def _count(file: IO[bytes], path: Path, item: tuple[int, ...]) -> int:
@@ -152,9 +181,10 @@ def _count(file: IO[bytes], path: Path, item: tuple[int, ...]) -> int:
     dimensions, then each dimension as a big-endian uint32."""
     expected = bytes((0, 0, _UINT8, 1 + len(item)))
     if (magic := _exactly(file, 4, path)) != expected:
+        what = lookalikes.what(magic + file.read(lookalikes.HEAD - 4)) or "fetch it again"
         raise UserError(
             f"{path}: begins with {magic.hex(' ')}; expected {expected.hex(' ')}, an IDX file of "
-            f"uint8 with {1 + len(item)} dimensions; fetch it again"
+            f"uint8 with {1 + len(item)} dimensions; {what}"
         )
     count, *shape = struct.unpack(f">{1 + len(item)}I", _exactly(file, 4 * (1 + len(item)), path))
     if tuple(shape) != item:

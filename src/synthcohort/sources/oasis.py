@@ -16,12 +16,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from synthcohort.cohort import Image
 from synthcohort.errors import UserError, first
-from synthcohort.intake import pictures
+from synthcohort.intake import lookalikes, pictures
+from synthcohort.intake.finder import find, hidden, nameable, shown
 from synthcohort.progress import progress
 from synthcohort.settings import Settings
-from synthcohort.sources import Terms
+from synthcohort.sources import Image, Terms
 
 TERMS = Terms(
     name="OASIS-1 terms of use",
@@ -61,32 +61,35 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
     """
     with _opened(settings.root) as (names, content):
         found = _found(settings, names)
+        reader = pictures.Reader(settings.root)
         for name, part, match in progress("reading images", of=found):
             path = settings.root / name
             try:
                 data = content(name)
             except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
                 raise UserError(
-                    f"{path}: cannot be read: {error}; it may be truncated, so fetch it again"
+                    f"{path}: cannot be read: {error}; it is damaged or truncated: fetch it again"
                 ) from None
             yield Image(
-                pixels=pictures.pixels(path, io.BytesIO(data)),
+                pixels=reader.pixels(path, io.BytesIO(data)),
                 image_id=name.rpartition("/")[2].removesuffix(".nii.png"),
                 patient_id=match["patient"],
                 slice=match["slice"],
                 source_file=name,
                 split=part,
             )
+        reader.judge()
 
 
 @contextmanager
 def _opened(root: Path) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
     """The names of the files in a folder or a zip file, and what reads one of them."""
     if root.is_dir():
-        names = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+        files = find(root, lambda path: path.parent.name in _PARTS).files
+        names = [path.relative_to(root).as_posix() for path in files]
         yield names, lambda name: (root / name).read_bytes()
         return
-    if not root.is_file():
+    if not root.is_file() and not root.is_symlink():
         raise UserError(
             f"source.root: {root}: there is no such file or folder; give keras_png_slices_data.zip "
             "or the folder it unpacks to"
@@ -95,7 +98,7 @@ def _opened(root: Path) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
         archive = zipfile.ZipFile(root)
     except (OSError, zipfile.BadZipFile) as error:
         raise UserError(
-            f"{root}: cannot be read as a zip file: {error}; it may be truncated, so fetch it again"
+            f"{root}: cannot be read as a zip file: {lookalikes.why(root, error, b'PK')}"
         ) from None
     with archive:
         yield [name for name in archive.namelist() if not name.endswith("/")], archive.read
@@ -108,14 +111,18 @@ def _found(settings: Source, names: list[str]) -> _Slices:
     for name in names:
         file = PurePosixPath(name).name
         part = _PARTS.get(PurePosixPath(name).parent.name)
-        # Some systems add hidden files to archives, under the same folder names.
-        if part is None or file.startswith("."):
+        if part is None or hidden(PurePosixPath(name)):
             continue
         match = _SLICE.fullmatch(file)
         if match is None:
             odd.append(name)
         else:
             found.append((name, part, match))
+    if unnameable := [shown(name) for name, *_ in found if not nameable(name)]:
+        raise UserError(
+            f"{settings.root}: {len(unnameable)} names hold control characters or bytes that are "
+            f"not UTF-8, {first(unnameable)}; no table can hold them: rename the folders"
+        )
     if odd:
         raise UserError(
             f"{settings.root}: {len(odd)} files are not named case_<number>_slice_<number>"

@@ -74,7 +74,7 @@ class Journal:
         else:
             # On a full disk the error is that; one that was there before is to be told instead.
             with suppress(UserError):
-                told = f"{kind.__name__}: {error}"
+                told = f"{kind.__name__}: {getattr(error, 'recorded', error)}"
                 self._write({"event": "end", "status": "failed", "error": told})
         if self._path is None or not self._before.exists():
             return

@@ -15,8 +15,9 @@ A metric module says all that is known of the metric. It has
   thing) and "details"; "extractor" and "layer" too where EXTRACTOR is None, and "n" where it did
   not compare the three sets. An entry of "details" that is itself a figure, as {"value",
   "interval"}, has its line in the table of results if "<metric>.<entry>" is among the MEASURES;
-  "measure" says there what it is where that depends on the cohort. A metric that this cohort gives
-  nothing to measure returns `not_applicable(note), {}`;
+  "measure" says there what it is where that depends on the cohort. "note" says which labels the
+  result covers (`covered.note`) where these are not those of the three sets, "" where it covers
+  all. A metric that this cohort gives nothing to measure returns `not_applicable(note), {}`;
 - `draw(path, result, arrays)`: draws the figure of the whole result as it stands in the file, which
   a later stage may do anew without measuring.
 

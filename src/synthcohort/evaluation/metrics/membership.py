@@ -78,6 +78,7 @@ def measure(
         "interval_method": "bootstrap over patients, percentiles; the model is not trained again",
         "floor": floor,
         "n": {name: len(part.rows) for name, part in sets.items()},
+        "note": "",  # real images of every label take part
         "details": {
             "timesteps_of_T": list(TIMES),
             "mean_loss": {

@@ -114,6 +114,7 @@ def measure(
             "interval_method": "bootstrap over images (synthetic) and patients (real), percentiles",
             "floor": floor,
             "n": {"train": int(several.sum()), "test": len(test), "synthetic": len(samples.labels)},
+            "note": "",  # images of every label take part
             "details": {"rank_one": rank, "patients_with_several_sessions": people},
         }
     )

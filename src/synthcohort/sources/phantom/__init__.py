@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from synthcohort.cohort import Image
 from synthcohort.files import write_json
 from synthcohort.progress import progress
 from synthcohort.seeds import derive
 from synthcohort.settings import Settings
-from synthcohort.sources import Terms, nifti
+from synthcohort.sources import Image, Terms, nifti
 
 if TYPE_CHECKING:
     from synthcohort.sources.phantom.anatomy import Patient

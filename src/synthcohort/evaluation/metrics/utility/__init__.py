@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 
 from synthcohort.config import Evaluation
+from synthcohort.evaluation import covered
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.evaluation.metrics.utility.tasks import scores, tasks
@@ -167,6 +168,10 @@ def _measured(bench: Bench, whole: bool) -> dict:
         },
         "details": by_name | {"floor_both": headline["real"]},
     }
+    if bench.task.kind == "label":
+        # Not those of the three sets: all test images take part.
+        there = {bench.task.names[i] for i in set(bench.task.real[test].tolist())}
+        result["note"] = covered.note(bench.data.label_names, there)
     details = result["details"]
     details["augmentation"] = _difference("both", "real", by_name, drawn)
     if whole:

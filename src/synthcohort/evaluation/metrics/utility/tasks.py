@@ -89,7 +89,7 @@ def tasks(data: Cohort, sampled: Samples) -> list[Task]:
 def _labels(data: Cohort, sampled: Samples) -> Task | None:
     made = {sampled.label_names[i] for i in np.unique(sampled.labels)}
     there = {data.label_names[i] for i in np.unique(data.classes[data.of("train")])}
-    names = sorted(made & there)
+    names = [name for name in data.label_names if name in made & there]
     number = {name: i for i, name in enumerate(names)}
 
     def numbers(of: list[str], classes: np.ndarray) -> np.ndarray:
