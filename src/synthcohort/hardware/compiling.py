@@ -11,11 +11,6 @@ if TYPE_CHECKING:
 
 REMEDY = "install a C compiler and Python's headers (apt install gcc g++ python3-dev)"
 
-PAYS_FROM = 20_000
-"""Images that a process has to draw before compiling pays: it takes about a minute, and 500 images
-of 50 steps about three seconds without and one with it (estimated for an H100 and 43 M parameters
-at 32×32; measured by nobody)."""
-
 
 def obstacle(device: "torch.device") -> str:
     """What keeps networks from being compiled for `device`, in one line; empty where nothing does.

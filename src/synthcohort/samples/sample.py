@@ -58,7 +58,7 @@ def sample(
         load_autoencoder(autoencoder).to(device),
         load_denoiser(diffusion).to(device),
     )
-    hardware.prepare(decoder.decoder, denoiser, images=len(mine))
+    hardware.prepare(decoder.decoder, denoiser)
     with progress(f"sampling shard {shard}", total=len(mine)) as bar:
         made = []
         for images in draw(settings, decoder, denoiser, schedule, told, seeds, hardware):
