@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import REPOSITORY
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from synthcohort.config import Autoencoder, Diffusion
+from synthcohort.config import Autoencoder, Diffusion, load
 from synthcohort.models import build_autoencoder, build_denoiser
 from synthcohort.models.condition import predict
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = REPOSITORY / "benchmarks"
 CONFIG = """
 name: budget
 source: {kind: digits}
@@ -105,3 +107,25 @@ def test_a_denoiser_that_computes_anew_has_the_same_gradients_with_less(changes)
     for before, anew in zip(found[0], found[2], strict=True):
         torch.testing.assert_close(before, anew)
     assert found[3] < 0.7 * found[1]
+
+
+def test_what_the_settings_for_oasis_say_of_their_memory_is_computed(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setenv("OASIS", "oasis.zip")
+    import memory_budget
+
+    system = load(REPOSITORY / "config/oasis.yaml")
+    with FakeTensorMode():
+        passes = memory_budget.passes(system, "bf16", 0)
+        found = {name: budget["peak"] / 1e9 for name, _, budget in passes}
+    assert found.keys() == {
+        "sampling",
+        "validation of diffusion",
+        "validation",
+        "encode",
+        "audit",
+        "decoding of samples",
+    }
+    assert 2.2 < max(found.values()) < 2.4
+    said = (REPOSITORY / "config/oasis.yaml").read_text()
+    assert "at more than 2.4 GB" in said
