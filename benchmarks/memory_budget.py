@@ -1,12 +1,13 @@
-"""How much GPU memory the two trainings of a configuration take, computed without a GPU.
+"""How much GPU memory each stage of a configuration takes, computed without a GPU.
 
-    python benchmarks/memory_budget.py config/oasis.yaml [--precision bf16] [--batch 32]
+    python benchmarks/memory_budget.py config/oasis.yaml [--precision bf16] [--micro-batch 32]
 
-Two steps of each training run on tensors without contents (torch's FakeTensorMode), so that shapes
-and the order of operations are those of real ones; precisions are CUDA's, where autocast computes
-GroupNorm in float32. Every storage is counted from the operation that makes it to its release; the
-largest sum is the peak. Not counted: the CUDA context (about 0.5 GB), cuDNN's workspaces and the
-allocator's rounding; leave a tenth for them. torch.compile, which is on with CUDA, takes less.
+Two steps of each training, and what goes through its networks elsewhere in one block, run on
+tensors without contents (torch's FakeTensorMode), so that shapes and the order of operations are
+those of real ones; precisions are CUDA's, where autocast computes GroupNorm in float32. Every
+storage is counted from the operation that makes it to its release; the largest sum is the peak. Not
+counted: the CUDA context (about 0.5 GB), cuDNN's workspaces and the allocator's rounding; leave a
+tenth for them. torch.compile takes less. The evaluation's own networks take 8 to 256 small images.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -26,7 +28,9 @@ from torch.utils._pytree import tree_leaves
 from synthcohort import config
 from synthcohort.diffusion.objective import loss
 from synthcohort.diffusion.schedule import build_schedule
+from synthcohort.hardware.memory import block_of
 from synthcohort.models import build_autoencoder, build_denoiser
+from synthcohort.models.condition import predict
 from synthcohort.training.losses import build_discriminator, hinge, ssim
 from synthcohort.training.state import adamw, descend, update_average
 
@@ -89,6 +93,7 @@ def autoencoder_step(
     judge = build_discriminator(channels) if settings.adversarial_weight else None
     parts = [part for part in (model, judge) if part is not None]
     optimizers = [adamw(part, settings) for part in parts]
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
     error = {"l1": F.l1_loss, "mse": F.mse_loss}[settings.reconstruction]
 
     def step() -> None:
@@ -104,12 +109,12 @@ def autoencoder_step(
             total = total - settings.adversarial_weight * judge(made).float().mean()
         optimizers[0].zero_grad(set_to_none=True)
         total.backward()
-        descend(model, optimizers[0], settings.gradient_clip)
+        descend(model, optimizers[0], settings.gradient_clip, scaler)
         if judge is not None:
             judged = hinge(judge(images).float(), judge(made.detach()).float())
             optimizers[1].zero_grad(set_to_none=True)
             judged.backward()
-            descend(judge, optimizers[1], settings.gradient_clip)
+            descend(judge, optimizers[1], settings.gradient_clip, scaler)
 
     return _standing([p for part in parts for p in part.parameters()], 0), step
 
@@ -123,6 +128,7 @@ def denoiser_step(
     average = build_denoiser(settings, latent, 1).requires_grad_(False)
     optimizer = adamw(model, settings)
     schedule = build_schedule(settings)
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
 
     def step() -> None:
         clean, noise = torch.zeros(2, batch, *latent)
@@ -131,7 +137,7 @@ def denoiser_step(
         value = loss(model, schedule, clean, condition, t, noise, settings.loss)
         optimizer.zero_grad(set_to_none=True)
         value.backward()
-        descend(model, optimizer, settings.gradient_clip)
+        descend(model, optimizer, settings.gradient_clip, scaler)
         update_average(average, model, 1.0, batch)
 
     return _standing(list(model.parameters()), size_of(average.parameters())), step
@@ -163,25 +169,91 @@ def budget(build: Callable[[], tuple[dict[str, int], Callable[[], None]]]) -> di
 
 def latent_shape(system: config.Config) -> tuple[int, int, int]:
     """C×H×W of what the diffusion model works on."""
-    channels = 1 if system.prepare.colour == "grey" else 3
-    with FakeTensorMode():
-        model = build_autoencoder(system.autoencoder, channels, system.prepare.size)
-        return tuple(
-            model.encode(torch.zeros(1, channels, *system.prepare.size)).latent_dist.mean.shape[1:]
-        )
+    with torch.no_grad():
+        channels, *size = pixels_of(system)
+        model = build_autoencoder(system.autoencoder, channels, tuple(size))
+        return tuple(model.encode(torch.zeros(1, channels, *size)).latent_dist.mean.shape[1:])
 
 
-def budgets(
-    system: config.Config, precision: str, batch: int | None
+def through(model: nn.Module, call: Callable[[], object], beside: dict[str, int]) -> dict[str, int]:
+    """The same of a pass without gradients, with what else is there meanwhile."""
+
+    def build() -> tuple[dict[str, int], Callable[[], None]]:
+        # The weights were made before: they are not counted, but added.
+        return {}, torch.no_grad()(call)
+
+    weights = {"weights": size_of(model.parameters())} | beside
+    found = budget(build)
+    return weights | found | {"peak": sum(weights.values()) + found["peak"]}
+
+
+def passes(
+    system: config.Config, precision: str, micro_batch: int
+) -> Iterator[tuple[str, str, dict[str, int]]]:
+    """Name, shape in words and budget of every stage, or part of one, that has no gradients."""
+    pixels, latent = pixels_of(system), latent_shape(system)
+    seen, walked = block_of(*pixels[1:], micro_batch), block_of(*latent[1:], micro_batch)
+    autoencoder = build_autoencoder(system.autoencoder, pixels[0], pixels[1:])
+    denoiser = build_denoiser(system.diffusion, latent, 1)
+
+    def reconstruct(images: int) -> tuple[torch.Tensor, torch.Tensor]:
+        given = torch.zeros(images, *pixels)
+        return given, autoencoder.decode(autoencoder.encode(given).latent_dist.mode()).sample
+
+    def denoise(images: int) -> torch.Tensor:
+        told = torch.zeros(images, 2)
+        return predict(denoiser, torch.zeros(images, *latent), torch.zeros(images), told)
+
+    def walk() -> list[torch.Tensor]:
+        several = 1 if system.sampling.guidance == 1 else 2
+        left = several * system.sampling.batch
+        return [denoise(min(walked, left - start)) for start in range(0, left, walked)]
+
+    own, other = (size_of(model.parameters()) for model in (autoencoder, denoiser))
+    rest = {"gradients and moments": 3 * own}
+    whole = {"gradients, moments, average": 4 * other, "autoencoder": own}
+    shapes = "×".join(map(str, pixels)), "×".join(map(str, latent))
+    drawn = min(seen, system.sampling.batch)
+    stages = [
+        ("sampling", walk, denoiser, {"autoencoder": own}, f"{system.sampling.batch}", precision),
+        ("validation of diffusion", lambda: denoise(walked), denoiser, whole, walked, precision),
+    ]
+    if system.autoencoder.network != "none":
+        # The largest of it is the structural similarity, in float32.
+        stages += [
+            ("validation", lambda: ssim(*reconstruct(seen)), autoencoder, rest, seen, precision),
+            ("encode", lambda: reconstruct(seen), autoencoder, {}, seen, "fp32"),
+            ("audit", lambda: reconstruct(min(64, seen)), autoencoder, {}, min(64, seen), "fp32"),
+            (
+                "decoding of samples",
+                lambda: autoencoder.decode(torch.zeros(drawn, *latent)).sample,
+                autoencoder,
+                {"denoiser": other},
+                drawn,
+                "fp32",
+            ),
+        ]
+    for name, call, model, beside, images, numbers in stages:
+        words = f"{images} images of {shapes[model is denoiser]} in {numbers}"
+        with precision_of(numbers):
+            yield name, words, through(model, call, beside)
+
+
+def pixels_of(system: config.Config) -> tuple[int, int, int]:
+    """C×H×W of an image."""
+    return (1 if system.prepare.colour == "grey" else 3, *system.prepare.size)
+
+
+def trainings(
+    system: config.Config, precision: str, micro_batch: int
 ) -> Iterator[tuple[str, str, dict[str, int]]]:
     """Name, shape in words and budget of each training of a system."""
-    pixels = (1 if system.prepare.colour == "grey" else 3, *system.prepare.size)
-    trainings = [("diffusion", system.diffusion, denoiser_step, latent_shape(system))]
+    found = [("diffusion", system.diffusion, denoiser_step, latent_shape(system))]
     if system.autoencoder.network != "none":
-        trainings.insert(0, ("autoencoder", system.autoencoder, autoencoder_step, pixels))
-    for name, settings, build, shape in trainings:
-        images = batch or settings.batch
-        words = f"{images} images a step of {'×'.join(map(str, shape))} in {precision}"
+        found.insert(0, ("autoencoder", system.autoencoder, autoencoder_step, pixels_of(system)))
+    for name, settings, build, shape in found:
+        images = min(micro_batch or settings.batch, settings.batch)
+        words = f"{images} images at once of {'×'.join(map(str, shape))} in {precision}"
         with precision_of(precision):
             yield name, words, budget(lambda: build(settings, shape, images))  # noqa: B023
 
@@ -190,14 +262,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("config", type=Path)
     parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
-    parser.add_argument("--batch", type=int, help="of both, in place of the configured ones")
+    parser.add_argument("--micro-batch", type=int, default=0, help="images at once, at most")
     asked = parser.parse_args()
     system = config.load(asked.config)
     with FakeTensorMode():
-        for name, words, found in budgets(system, asked.precision, asked.batch):
-            print(f"{name}, {words}:")
-            for what, size in found.items():
-                print(f"  {what:28}{size / 1e9:8.2f} GB")
+        for of in (trainings, passes):
+            for name, words, found in of(system, asked.precision, asked.micro_batch):
+                print(f"{name}, {words}:")
+                for what, size in found.items():
+                    print(f"  {what:28}{size / 1e9:8.2f} GB", flush=True)
 
 
 if __name__ == "__main__":

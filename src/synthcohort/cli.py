@@ -129,16 +129,14 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
         default = preferred(option, otherwise)
         parser.add_argument(f"--{option}", default=default, metavar="WORD", help=told)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch decides")
+    cut = "most images a process puts through a network at once; 0: as many as are wanted; "
+    default, told = preferred("micro_batch", "0"), cut + variable("micro_batch")
+    parser.add_argument("--micro-batch", type=int, default=default, metavar="N", help=told)
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     several = "processes that share every batch, one a GPU, as torchrun starts them"
     parser.add_argument("--processes", type=int, default=1, metavar="N", help=several)
-    cut = "images a process takes at once; 0: its whole share of the batch; " + variable(
-        "micro_batch"
-    )
-    default = preferred("micro_batch", "0")
-    parser.add_argument("--micro-batch", type=int, default=default, metavar="N", help=cut)
     stop = "stop and save before so many minutes are over, exit with an error; 0: never"
     parser.add_argument("--time-budget", type=float, default=0, metavar="MINUTES", help=stop)
     save = "save at least so often"

@@ -3,7 +3,7 @@
 import csv
 import json
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +25,8 @@ N, PATIENTS, SIDE = 240, 120, 16
 
 class Blurring(torch.nn.Module):
     """An autoencoder that loses what is finer than 2×2 pixels."""
+
+    config = MappingProxyType({"patch": 2})
 
     def encode(self, x):
         mean = torch.nn.functional.avg_pool2d(x, 2)

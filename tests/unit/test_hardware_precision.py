@@ -125,7 +125,7 @@ def test_both_precisions_are_measured_on_the_network():
 def test_variables_stand_in_for_options_and_options_win(machine, monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr("synthcohort.latents.encode.encode", lambda **kw: asked.append(kw))
-    paths = ["cohort", "split", "autoencoder", "out", "measured", "figure"]
+    paths = ["cohort", "split", "autoencoder", "out", "measured", "arrays"]
     (tmp_path / "split").write_text("")
     command = ["encode", "--seed", "0", *(f"--{p}={tmp_path / p}" for p in paths)]
     machine.says(SYNTHCOHORT_DEVICE="cpu", SYNTHCOHORT_COMPILE="off", SYNTHCOHORT_PRECISION="bf16")
@@ -136,7 +136,7 @@ def test_variables_stand_in_for_options_and_options_win(machine, monkeypatch, tm
 
 def test_a_wrong_variable_is_told_with_its_name(machine, tmp_path, capsys):
     machine.says(SYNTHCOHORT_COMPILE="maybe")
-    paths = ["cohort", "split", "autoencoder", "out", "measured", "figure"]
+    paths = ["cohort", "split", "autoencoder", "out", "measured", "arrays"]
     with pytest.raises(SystemExit) as end:
         main(["encode", "--seed", "0", *(f"--{p}={tmp_path / p}" for p in paths)])
     assert end.value.code == 1

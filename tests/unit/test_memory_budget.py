@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import REPOSITORY
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from synthcohort.config import Autoencoder
-from synthcohort.models import build_autoencoder
+from synthcohort.config import Autoencoder, Diffusion, load
+from synthcohort.models import build_autoencoder, build_denoiser
+from synthcohort.models.condition import predict
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = REPOSITORY / "benchmarks"
 CONFIG = """
 name: budget
 source: {kind: digits}
@@ -84,3 +87,45 @@ def test_recomputed_activations_give_the_same_gradients():
         found.append([weight.grad for weight in model.parameters()])
     for kept, anew in zip(*found, strict=True):
         torch.testing.assert_close(kept, anew)
+
+
+@pytest.mark.parametrize("changes", [{}, {"cross_attention": True}, {"attention": (False, False)}])
+def test_a_denoiser_that_computes_anew_has_the_same_gradients_with_less(changes):
+    noisy, told, found = torch.randn(4, 2, 8, 8), torch.eye(4)[:, :3], []
+    for recompute in (False, True):
+        kept = []
+        settings = Diffusion(images=1, channels=(8, 16), blocks=1, recompute=recompute, **changes)
+        torch.manual_seed(0)
+        model = build_denoiser(settings, (2, 8, 8), 2)
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda x, kept=kept: kept.append(x.numel()) or x, lambda x: x
+        ):
+            value = predict(model, noisy, torch.full((4,), 5), told).square().mean()
+        value.backward()
+        found.append([weight.grad for weight in model.parameters()])
+        found.append(sum(kept))
+    for before, anew in zip(found[0], found[2], strict=True):
+        torch.testing.assert_close(before, anew)
+    assert found[3] < 0.7 * found[1]
+
+
+def test_what_the_settings_for_oasis_say_of_their_memory_is_computed(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setenv("OASIS", "oasis.zip")
+    import memory_budget
+
+    system = load(REPOSITORY / "config/oasis.yaml")
+    with FakeTensorMode():
+        passes = memory_budget.passes(system, "bf16", 0)
+        found = {name: budget["peak"] / 1e9 for name, _, budget in passes}
+    assert found.keys() == {
+        "sampling",
+        "validation of diffusion",
+        "validation",
+        "encode",
+        "audit",
+        "decoding of samples",
+    }
+    assert 2.2 < max(found.values()) < 2.4
+    said = (REPOSITORY / "config/oasis.yaml").read_text()
+    assert "at more than 2.4 GB" in said

@@ -8,14 +8,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from socket import socket
+from threading import Event
 
 import pytest
+import torch
 import trained
 from safetensors.torch import load_file
 from trained import AUTOENCODER, DIFFUSION, autoencoder, data, diffusion
 
 from synthcohort.errors import UserError
 from synthcohort.tracking.journal import Journal, read_journal
+from synthcohort.training import ranks
 from synthcohort.training.ranks import Ranks
 
 # The fixture of these tests too.
@@ -26,7 +30,9 @@ system = trained.system
 UNET = DIFFUSION.model_copy(update={"channels": (8,), "attention": (False,)})
 
 
-def _begin(system: Path, stage: str, out: str, settings, **more: str) -> subprocess.Popen:
+def _begin(
+    system: Path, stage: str, out: str, settings, variables: dict | None = None, **more: str
+) -> subprocess.Popen:
     """`synthcohort <stage>` in two processes, a checkpoint at every step."""
     names = {"history": f"{out}.json"}
     if stage == "diffusion":
@@ -38,7 +44,8 @@ def _begin(system: Path, stage: str, out: str, settings, **more: str) -> subproc
     words |= {"journal": system / f"{out}.jsonl"} | more
     options = [part for key, value in words.items() for part in (f"--{key}", str(value))]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen([sys.executable, "-m", "synthcohort", stage, *options], **pipes)
+    command = [sys.executable, "-m", "synthcohort", stage, *options]
+    return subprocess.Popen(command, env=os.environ | (variables or {}), **pipes)
 
 
 def _losses(journal: Path) -> dict[int, float]:
@@ -94,6 +101,47 @@ def test_the_autoencoder_and_its_discriminator_in_two_processes(system, monkeypa
     assert together == pytest.approx(alone, rel=1e-3)
     assert json.loads((system / "adversarial-two/config.json").read_text())["scaling_factor"]
     assert load_file(system / "adversarial-two/diffusion_pytorch_model.safetensors")
+
+
+def test_the_one_that_is_left_ends_by_itself(system):
+    """Without a launcher that would end it."""
+    settings = UNET.model_copy(update={"images": 10**6})
+    journal = system / "left.jsonl"
+    with socket() as found:
+        found.bind(("localhost", 0))
+        port = str(found.getsockname()[1])
+    together = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_PORT": port}
+    together["MASTER_ADDR"] = "localhost"
+    first, second = (
+        _begin(system, "diffusion", "left", settings, together | {"RANK": k, "LOCAL_RANK": k})
+        for k in "01"
+    )
+    with first, second:
+        while not journal.exists() or not _losses(journal):
+            assert first.poll() is None, first.stdout.read()
+            time.sleep(0.01)
+        second.kill()
+        told = first.communicate(timeout=60)[0]
+    assert first.returncode == 1
+    assert "process 0 of 2: another process has gone" in told and "Traceback" not in told
+    assert read_journal(journal)[-1]["status"] == "failed"
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("NCCL communicator was aborted"), OSError()])
+def test_nobody_waits_for_work_that_a_dead_process_has_left(monkeypatch, failure):
+    """As NCCL may: what gives up hangs."""
+    for name in ("init_process_group", "destroy_process_group"):
+        monkeypatch.setattr(ranks.distributed, name, lambda *_, **__: None)
+    hanging = Event()
+    monkeypatch.setattr(ranks, "_give_up", hanging.wait)
+    monkeypatch.setattr(ranks, "_FAREWELL", 0.1)
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "0")):
+        monkeypatch.setenv(name, value)
+    clock = time.monotonic()
+    with pytest.raises(type(failure)), ranks.joined(torch.device("cpu")):
+        raise failure
+    assert time.monotonic() - clock < 5
+    hanging.set()
 
 
 @pytest.mark.parametrize("stage", [autoencoder, diffusion])

@@ -18,6 +18,9 @@ class Diffusion(Training):
     cross_attention: bool = False
     """Tell the U-Net label and attributes by cross-attention, at the levels with attention, in
     place of an embedding that is added to the timestep's."""
+    recompute: bool = False
+    """Compute the activations anew in the backward pass in place of keeping them: slower, but with
+    less memory (Chen 2016)."""
     schedule: Literal["linear", "scaled_linear", "cosine", "sine"] = "cosine"
     """Noise schedule: linear (Ho 2020), scaled-linear (Rombach 2022), cosine (Nichol 2021, with
     s = 0.008), or sine: β rises along half a cosine wave from beta_start to beta_end."""

@@ -25,5 +25,6 @@ class Training(Settings):
     """AdamW's decoupled weight decay; 0 makes it Adam."""
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest norm of the gradient; a longer one is scaled down to it."""
-    checkpoint_images: Positive = 50_000
-    """Images between two checkpoints, from which a killed training goes on."""
+    checkpoint_images: Annotated[int, Field(ge=0)] = 0
+    """Images between two checkpoints, from which a killed training goes on, beside those that come
+    by time (every ten minutes, or --checkpoint-minutes); 0: by time only."""

@@ -15,6 +15,8 @@ import torch
 from synthcohort.config import Sampling
 from synthcohort.diffusion.schedule import build_sampler
 from synthcohort.hardware import Hardware
+from synthcohort.hardware.memory import Fitting, block_of
+from synthcohort.models import reduction_of
 from synthcohort.models.condition import predict
 from synthcohort.models.pixels import denormalise
 
@@ -33,13 +35,23 @@ def draw(
 ) -> Iterator[torch.Tensor]:
     """The images of n conditions (n×D) and seeds, batch by batch: b×C×H×W float32, in [−1, 1] but
     for what the decoder overshoots."""
+    sides = np.broadcast_to(denoiser.config.sample_size, 2)
+    walking = Fitting(block_of(*sides, hardware.micro_batch), "sampling")
+    decoding = Fitting(
+        block_of(*reduction_of(decoder) * sides, hardware.micro_batch), "decoding of samples"
+    )
     for start in range(0, len(seeds), settings.batch):
         batch = slice(start, start + settings.batch)
         with torch.inference_mode():
-            with hardware.autocast():
-                steps = walk(settings, denoiser, schedule, told[batch], seeds[batch])
+            # float16 is fine: there are no gradients for it to lose.
+            with hardware.autocast(half=True):
+                steps = walk(settings, denoiser, schedule, told[batch], seeds[batch], walking)
                 (latents,) = deque(steps, maxlen=1)
-            pixels = decoder.decode(denormalise(latents, decoder.config)).sample
+            latents = denormalise(latents, decoder.config)
+            blocks = decoding.blocks(
+                len(latents), lambda place, z=latents: decoder.decode(z[place]).sample
+            )
+            pixels = torch.cat([block for _, block in blocks])
         yield pixels[: len(seeds[batch])]
 
 
@@ -56,8 +68,10 @@ def walk(
     schedule: "DDPMScheduler",
     condition: torch.Tensor,
     seeds: list[int],
+    fitting: Fitting | None = None,
 ) -> Iterator[torch.Tensor]:
-    """The latents of samples from pure noise to the end, once before and after every step.
+    """The latents of samples from pure noise to the end, once before and after every step; not more
+    at once than `fitting` says go through the network.
 
     Each is B×C×H×W float32 with B = settings.batch whatever the number of conditions (n×D) and
     seeds: the places behind them repeat the last one.
@@ -75,7 +89,7 @@ def walk(
     yield latents
     extra = {} if settings.sampler == "dpm-solver++" else {"generator": generators}
     for t in sampler.timesteps:
-        predicted = guided(denoiser, latents, t, condition, settings.guidance)
+        predicted = guided(denoiser, latents, t, condition, settings.guidance, fitting)
         latents = sampler.step(predicted, t, latents, **extra).prev_sample
         yield latents
 
@@ -86,11 +100,28 @@ def guided(
     t: torch.Tensor,
     condition: torch.Tensor,
     scale: float,
+    fitting: Fitting | None = None,
 ) -> torch.Tensor:
     """The denoiser's prediction with classifier-free guidance, float32 (Ho 2022, equation 6 with
     w = scale − 1); a scale of 1 asks the network once."""
     if scale == 1:
-        return predict(denoiser, latents, t, condition)
+        return _predicted(denoiser, latents, t, condition, fitting)
     both = torch.cat([condition, torch.zeros_like(condition)])
-    told, untold = predict(denoiser, torch.cat([latents, latents]), t, both).chunk(2)
+    pairs = _predicted(denoiser, torch.cat([latents, latents]), t, both, fitting)
+    told, untold = pairs.chunk(2)
     return untold + scale * (told - untold)
+
+
+def _predicted(
+    denoiser: torch.nn.Module,
+    latents: torch.Tensor,
+    t: torch.Tensor,
+    condition: torch.Tensor,
+    fitting: Fitting | None,
+) -> torch.Tensor:
+    if fitting is None:
+        return predict(denoiser, latents, t, condition)
+    blocks = fitting.blocks(
+        len(latents), lambda place: predict(denoiser, latents[place], t, condition[place])
+    )
+    return torch.cat([block for _, block in blocks])

@@ -38,10 +38,11 @@ class Hardware:
     """CPU threads; 0 leaves the choice to torch."""
     compile: str = "auto"
     """auto, on or off: whether networks go through torch.compile; auto is on with CUDA, where the
-    compiler works."""
+    compiler works and there is enough to do."""
     micro_batch: int = 0
-    """Images a process takes through a network at once in a training; 0: its whole share of the
-    batch. Gradients add up, so the result is that of the whole batch."""
+    """Most images that a process puts through a network at once; 0: in a training its whole share
+    of the batch, elsewhere as many as `memory.block_of` bounds. In a training gradients add up, so
+    the result is that of the whole batch within rounding."""
     time_budget: float = 0
     """Minutes after which a training must have stopped; 0: none."""
     checkpoint_minutes: float = 10
@@ -112,11 +113,12 @@ class Hardware:
         half = precision.chosen(self.precision, device) == torch.float16
         return torch.amp.GradScaler(device.type, enabled=half)
 
-    def prepare(self, *networks: "nn.Module") -> None:
+    def prepare(self, *networks: "nn.Module", pays: bool = True) -> None:
         """Lay the networks out and compile them as suits the device, in place.
 
         Channels last is the faster layout for convolutions on a CPU as well. Where the compiler
-        does not work, `auto` goes on without it and says so in a line.
+        does not work, `auto` goes on without it and says so in a line; where so little is to be
+        done that compiling takes longer than it saves (`pays` false), it goes on without it too.
 
         Raises:
             UserError: `compile` is on, and the compiler does not work.
@@ -126,7 +128,9 @@ class Hardware:
         device = self.open()
         for network in networks:
             network.to(memory_format=torch.channels_last)
-        if self.compile == "off" or (self.compile == "auto" and device.type != "cuda"):
+        if self.compile == "off" or (
+            self.compile == "auto" and (device.type != "cuda" or not pays)
+        ):
             return
         if told := compiling.obstacle(device):
             if self.compile == "on":

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from synthcohort.cohort import Cohort, blocks, open_cohort
+from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.files import atomic_directory, atomic_file, write_json
 from synthcohort.hardware import Hardware
+from synthcohort.hardware.memory import Fitting, block_of
 from synthcohort.latents import reconstruction
 from synthcohort.models import load_autoencoder
 from synthcohort.models.pixels import from_model, to_model
@@ -41,9 +42,13 @@ def encode(
     data = open_cohort(cohort, split)
     model = load_autoencoder(autoencoder).to(device)
     with atomic_directory(out) as folder:
-        _write_latents(model, data, folder, device)
+        fitting = Fitting(block_of(*data.images.shape[2:], hardware.micro_batch), "encoding")
+        _write_latents(model, data, folder, device, fitting)
     rows = data.of("val") if len(data.of("val")) else data.of("test")
-    made = np.concatenate([reconstruct(model, data.images[b], device) for b in blocks(rows)])
+    blocks = fitting.blocks(
+        len(rows), lambda place: reconstruct(model, data.images[rows[place]], device)
+    )
+    made = np.concatenate([block for _, block in blocks])
     result = reconstruction.measure(
         data.images[rows], made, data.patients[rows], derive(seed, "encode")
     )
@@ -63,16 +68,21 @@ def reconstruct(model: torch.nn.Module, images: np.ndarray, device: torch.device
 
 
 def _write_latents(
-    model: torch.nn.Module, data: Cohort, folder: Path, device: torch.device
+    model: torch.nn.Module, data: Cohort, folder: Path, device: torch.device, fitting: Fitting
 ) -> None:
-    mean = std = None
-    for block in progress("latents", of=list(blocks(np.arange(len(data.images)))), unit="block"):
-        latent = model.encode(to_model(data.images[block]).to(device)).latent_dist
-        if mean is None or std is None:
-            shape = (len(data.images), *latent.mean.shape[1:])
-            mean, std = (
-                np.lib.format.open_memmap(folder / name, "w+", np.float32, shape)
-                for name in ("mean.npy", "std.npy")
-            )
-        mean[block] = latent.mean.cpu().numpy()
-        std[block] = latent.std.cpu().numpy()
+    def encoded(place: slice) -> tuple[np.ndarray, np.ndarray]:
+        latent = model.encode(to_model(data.images[place]).to(device)).latent_dist
+        return latent.mean.cpu().numpy(), latent.std.cpu().numpy()
+
+    count, files = len(data.images), None
+    with progress("latents", total=count) as bar:
+        for place, latent in fitting.blocks(count, encoded):
+            if files is None:
+                shape = (count, *latent[0].shape[1:])
+                files = [
+                    np.lib.format.open_memmap(folder / name, "w+", np.float32, shape)
+                    for name in ("mean.npy", "std.npy")
+                ]
+            for file, values in zip(files, latent, strict=True):
+                file[place] = values
+            bar.update(place.stop - place.start)

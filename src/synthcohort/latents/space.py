@@ -7,12 +7,13 @@ encoded again. A train image stands among the references twice, as it is and dec
 of the image and a copy of its latent are both found at distance 0.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
 from synthcohort.hardware import Hardware
+from synthcohort.hardware.memory import Fitting, block_of
 from synthcohort.progress import progress
 
 BATCH = 64
@@ -37,7 +38,7 @@ class Space:
         """`latents` are the mean latents of all images (N×c×h×w), `train` the rows of the train
         images, `dtype` that of the images (what is decoded is rounded to it, as samples are);
         the vectors go to files in `work`."""
-        from synthcohort.models import load_autoencoder
+        from synthcohort.models import load_autoencoder, reduction_of
 
         self._latents = latents
         self._scale = 1 / np.maximum(_channel_std(latents, train), 1e-12)
@@ -45,6 +46,8 @@ class Space:
         self._work = work
         self._device = hardware.exact().open()
         self._model = load_autoencoder(autoencoder).to(self._device)
+        sides = (reduction_of(self._model) * side for side in latents.shape[2:])
+        self._fitting = Fitting(block_of(*sides, hardware.micro_batch), "latents of the audit")
         pixels = type(self._model).__name__ == "IdentityAutoencoder"
         self.compares = "the pixels" if pixels else "the autoencoder's mean latents"
         """What the vectors are, in words."""
@@ -95,18 +98,27 @@ class Space:
 
         from synthcohort.models.pixels import to_model
 
+        def encoded(place: slice) -> np.ndarray:
+            block = to_model(images[place]).to(self._device)
+            return self._model.encode(block).latent_dist.mode().float().cpu().numpy()
+
         with torch.inference_mode():
-            latents = self._model.encode(to_model(images).to(self._device)).latent_dist.mode()
-        return latents.float().cpu().numpy()
+            return self._in_blocks(len(images), encoded)
 
     def _decode(self, latents: np.ndarray) -> np.ndarray:
         import torch
 
         from synthcohort.models.pixels import from_model
 
+        def decoded(place: slice) -> np.ndarray:
+            block = torch.from_numpy(latents[place]).to(self._device)
+            return from_model(self._model.decode(block).sample, self._dtype)
+
         with torch.inference_mode():
-            images = self._model.decode(torch.from_numpy(latents).to(self._device)).sample
-        return from_model(images, self._dtype)
+            return self._in_blocks(len(latents), decoded)
+
+    def _in_blocks(self, count: int, call: Callable[[slice], np.ndarray]) -> np.ndarray:
+        return np.concatenate([made for _, made in self._fitting.blocks(count, call)])
 
 
 def _channel_std(latents: np.ndarray, rows: np.ndarray) -> np.ndarray:

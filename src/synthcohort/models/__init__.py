@@ -39,7 +39,7 @@ def build_autoencoder(
             )
         return IdentityAutoencoder(in_channels=image_channels, patch=settings.patch)
     levels = len(settings.channels)
-    reduction = 2 ** (levels + 1) if settings.network == "strided" else 2 ** (levels - 1)
+    reduction = _reduction(settings.network == "strided", levels)
     if any(side % reduction for side in size):
         raise UserError(
             f"prepare.size is {size[0]}×{size[1]}, but an autoencoder with {levels} levels "
@@ -66,9 +66,7 @@ def build_autoencoder(
         norm_num_groups=math.gcd(32, *settings.channels),
         sample_size=size[0],
     )
-    if settings.recompute:
-        model.enable_gradient_checkpointing()
-    return model
+    return _recomputing(model, settings)
 
 
 def build_denoiser(
@@ -113,12 +111,13 @@ def build_denoiser(
     if not attributes and not settings.cross_attention:
         from diffusers.models.unets.unet_2d import UNet2DModel
 
-        return UNet2DModel(**common, attention_head_dim=width_of_head, num_class_embeds=labels + 1)
+        model = UNet2DModel(**common, attention_head_dim=width_of_head, num_class_embeds=labels + 1)
+        return _recomputing(model, settings)
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     told = 1 + labels + attributes
     if settings.cross_attention:
-        return UNet2DConditionModel(
+        model = UNet2DConditionModel(
             **common,
             mid_block_type="UNetMidBlock2DCrossAttn",
             # With cross-attention, diffusers takes this for the number of heads of each level.
@@ -127,13 +126,23 @@ def build_denoiser(
             encoder_hid_dim=told,
             encoder_hid_dim_type="text_proj",
         )
-    return UNet2DConditionModel(
+        return _recomputing(model, settings)
+    model = UNet2DConditionModel(
         **common,
         mid_block_type="UNetMidBlock2D",
         attention_head_dim=width_of_head,
         class_embed_type="projection",
         projection_class_embeddings_input_dim=told,
     )
+    return _recomputing(model, settings)
+
+
+def _recomputing(
+    model: "nn.Module", settings: "config.Autoencoder | config.Diffusion"
+) -> "nn.Module":
+    if settings.recompute:
+        model.enable_gradient_checkpointing()
+    return model
 
 
 def load_autoencoder(path: Path) -> "nn.Module":
@@ -149,6 +158,18 @@ def load_autoencoder(path: Path) -> "nn.Module":
     else:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL as Autoencoder
     return Autoencoder.from_pretrained(path, low_cpu_mem_usage=False).eval()
+
+
+def reduction_of(autoencoder: "nn.Module") -> int:
+    """How many pixels a side become one place of the latent."""
+    if patch := autoencoder.config.get("patch"):
+        return patch
+    strided = type(autoencoder).__name__ == "StridedAutoencoder"
+    return _reduction(strided, len(autoencoder.config["block_out_channels"]))
+
+
+def _reduction(strided: bool, levels: int) -> int:
+    return 2 ** (levels + 1) if strided else 2 ** (levels - 1)
 
 
 def works_on_pixels(autoencoder: Path) -> bool:

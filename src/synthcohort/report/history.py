@@ -89,6 +89,9 @@ def _note(of: Sequence[Attempt]) -> str:
         notes.append(f"resumed {resumed}×")
     if unfinished := sum(attempt.status != "finished" for attempt in of):
         notes.append("not finished" if len(of) == 1 else f"{unfinished} not finished")
+    results = {name: value for name, value, *_ in of[-1].results}
+    if share := results.get("mean_share_of_peak"):
+        notes.append(f"{share:.0%} of the device's peak, {results['mean_tflops']:.3g} TFLOP/s")
     return ", ".join(notes)
 
 

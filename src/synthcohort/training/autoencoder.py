@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from synthcohort.cohort import Cohort, blocks, open_cohort
+from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.config import Autoencoder
 from synthcohort.files import atomic_directory, write_json
 from synthcohort.hardware import Hardware
+from synthcohort.hardware.memory import Fitting, block_of, mean_of
 from synthcohort.models import build_autoencoder, load_autoencoder, parameters
 from synthcohort.models.layers import LAYERS, layers
 from synthcohort.models.pixels import to_model
@@ -18,7 +20,7 @@ from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
 from synthcohort.training.loop import Batch, Values, train, validation_rows
 from synthcohort.training.losses import build_discriminator, hinge, ssim
-from synthcohort.training.ranks import Part, joined
+from synthcohort.training.ranks import joined
 from synthcohort.training.state import State, adamw
 
 RECONSTRUCTION = {"l1": F.l1_loss, "mse": F.mse_loss}
@@ -32,13 +34,10 @@ class _Reconstruction(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, images: torch.Tensor, part: Part, generator: torch.Generator):
+    def forward(self, images: torch.Tensor, noise: torch.Tensor):
         latent = self.model.encode(images).latent_dist
         mean = latent.mean
-        noise = torch.randn(
-            part.of, *mean.shape[1:], generator=generator, device=mean.device, dtype=mean.dtype
-        )
-        made = self.model.decode(mean + latent.std * noise[part.rows]).sample
+        made = self.model.decode(mean + latent.std * noise.to(mean.dtype)).sample
         return latent, made.float()
 
 
@@ -76,7 +75,8 @@ def train_autoencoder(
         UserError: the loss stopped being finite, or the disk is full at a checkpoint; what else
             `train` raises.
     """
-    device, autocast = hardware.open(), hardware.autocast()
+    # float16 is fine: the loop scales the losses.
+    device, autocast = hardware.open(), hardware.autocast(half=True)
     data = open_cohort(cohort, split)
     _, channels, height, width = data.images.shape
     if settings.network == "none":
@@ -93,19 +93,27 @@ def train_autoencoder(
         judge = build_discriminator(channels).to(device)
         state.modules["discriminator"] = judge
         state.optimizers["discriminator"] = adamw(judge, settings)
+    held_out = to_model(data.images[validation_rows(data)])
+    two = torch.zeros(2, channels, height, width, device=device)
+    with torch.no_grad():
+        latent_shape = model.encode(two).latent_dist.mean.shape[1:]
     hardware.prepare(model.encoder, model.decoder)
     kind, error = settings.reconstruction, RECONSTRUCTION[settings.reconstruction]
-    held_out = to_model(data.images[validation_rows(data)])
+    seen = block_of(height, width, hardware.micro_batch)
+    fitting = Fitting(seen, "validation of the autoencoder")
 
     @torch.no_grad()
-    def validate() -> dict[str, float]:
-        images = held_out.to(device)
+    def validated(place: slice) -> np.ndarray:
+        images = held_out[place].to(device)
         with autocast:
             made = model.decode(model.encode(images).latent_dist.mode()).sample.float()
-        return {
-            f"validation_{kind}": float(error(made, images)),
-            "validation_one_minus_ssim": float(1 - ssim(made, images)),
-        }
+        return np.array([float(error(made, images)), float(1 - ssim(made, images))])
+
+    def validate() -> dict[str, float]:
+        # Not compiled for so few images.
+        with torch.compiler.set_stance("force_eager"):
+            means = mean_of(fitting.blocks(len(held_out), validated), len(held_out))
+        return dict(zip((f"validation_{kind}", "validation_one_minus_ssim"), means, strict=True))
 
     # The manifest holds the sha256 of every image.
     inputs = (cohort / "manifest.csv", split)
@@ -114,12 +122,10 @@ def train_autoencoder(
         reconstruct = ranks.wrap(_Reconstruction(model))
         judgement = None if judge is None else ranks.wrap(_Judgement(judge))
 
-        def objective(
-            batch: Batch, part: Part, generator: torch.Generator
-        ) -> tuple[Values, Values]:
-            (images,) = batch
+        def objective(batch: Batch) -> tuple[Values, Values]:
+            images, noise = batch
             with autocast:
-                latent, made = reconstruct(images, part, generator)
+                latent, made = reconstruct(images, noise)
             divergence = 0.5 * (
                 latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float()
             )
@@ -151,7 +157,11 @@ def train_autoencoder(
             ranks=ranks,
             rows=data.of("train"),
             load=lambda rows: (to_model(data.images[rows]),),
+            draw=lambda generator: (
+                torch.randn(settings.batch, *latent_shape, generator=generator),
+            ),
             objective=objective,
+            forward=lambda: model.decode(model.encode(two).latent_dist.mode()),
             validate=validate,
             checkpoints=kept,
             journal=journal,
@@ -159,7 +169,7 @@ def train_autoencoder(
     if not ranks.first:
         return
     model.eval().requires_grad_(False)
-    shift, scale = _fit_scale(model, data, device)
+    shift, scale = _fit_scale(model, data, device, seen)
     model.register_to_config(scaling_factor=scale, shift_factor=shift)
     with atomic_directory(out) as folder:
         model.save_pretrained(folder)
@@ -181,14 +191,22 @@ def _leave_pixels(model: nn.Module, out: Path, history: Path, journal: Journal) 
     journal.result(parameters=0)
 
 
-def _fit_scale(model: nn.Module, data: Cohort, device: torch.device) -> tuple[float, float]:
-    """Mean and inverse standard deviation of the latents over train, their own spread included."""
+def _fit_scale(
+    model: nn.Module, data: Cohort, device: torch.device, images: int
+) -> tuple[float, float]:
+    """Mean and inverse standard deviation of the latents over train, their own spread included,
+    with so many images at once."""
     count, total, squares = 0, 0.0, 0.0
-    for block in blocks(data.of("train")):
-        latent = model.encode(to_model(data.images[block]).to(device)).latent_dist
+    rows = data.of("train")
+
+    def moments(place: slice) -> tuple[int, float, float]:
+        latent = model.encode(to_model(data.images[rows[place]]).to(device)).latent_dist
         mean, variance = latent.mean.double(), latent.var.double()
-        count += mean.numel()
-        total += float(mean.sum())
-        squares += float((mean.square() + variance).sum())
+        return mean.numel(), float(mean.sum()), float((mean.square() + variance).sum())
+
+    # Not compiled: without gradients and in float32 it would be another network to the compiler.
+    with torch.compiler.set_stance("force_eager"):
+        for _, found in Fitting(images, "scale of the latents").blocks(len(rows), moments):
+            count, total, squares = count + found[0], total + found[1], squares + found[2]
     mean = total / count
     return mean, (squares / count - mean**2) ** -0.5

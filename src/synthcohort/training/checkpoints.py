@@ -9,7 +9,9 @@ was killed before it noted the end, there is nothing to train.
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +42,28 @@ class Checkpoints:
         self._stage = stage
         self.folder = Path(folder) / f"{stage}-{self._digest}"
         self.lock = Path(folder) / f"{stage}.lock"
+        self._writer: ThreadPoolExecutor | None = None
+        self._writing: Future[None] | None = None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Where `save` may be called: the last checkpoint is written when the block has ended.
+
+        Raises:
+            UserError: it could not be written, because the disk is full.
+        """
+        with ThreadPoolExecutor(1, "checkpoint") as self._writer:
+            yield
+            self.written(wait=True)
 
     def save(self, state: State) -> None:
-        """Write the state, whole or not at all, and drop all but the two newest."""
+        """Copy the state now, and have it written, whole or not at all, while the training goes on;
+        then all but the two newest are dropped.
+
+        Raises:
+            UserError: the one before could not be written, because the disk is full.
+        """
+        self.written(wait=True)
         metadata = {
             "digest": self._digest,
             "asked": json.dumps(self._asked),
@@ -50,8 +71,24 @@ class Checkpoints:
             "since": str(state.since),
             "history": json.dumps(state.history),
         }
-        with atomic_file(self.folder / f"{state.images:012d}.safetensors") as temporary:
-            _save(state.tensors(), temporary, metadata)
+        path = self.folder / f"{state.images:012d}.safetensors"
+        self._writing = self._writer.submit(self._write, path, state.tensors(), metadata)
+
+    def written(self, wait: bool = False) -> None:
+        """Look whether the last `save` has gone wrong; with `wait`, when it has ended.
+
+        Raises:
+            UserError: it has, because the disk is full.
+        """
+        if self._writing is not None and (wait or self._writing.done()):
+            done, self._writing = self._writing, None
+            done.result()
+
+    def _write(
+        self, path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]
+    ) -> None:
+        with atomic_file(path) as temporary:
+            _save(tensors, temporary, metadata)
         for old in self._newest_first()[KEPT:]:
             old.unlink()
 

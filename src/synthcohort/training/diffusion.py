@@ -14,6 +14,7 @@ from synthcohort.diffusion.preview import shown_rows, snapshot
 from synthcohort.diffusion.schedule import build_schedule
 from synthcohort.files import atomic_directory, atomic_file, read_json, write_json
 from synthcohort.hardware import Hardware
+from synthcohort.hardware.memory import Fitting, block_of, mean_of
 from synthcohort.models import (
     build_denoiser,
     load_autoencoder,
@@ -28,7 +29,7 @@ from synthcohort.seeds import derive, torch_generator
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
 from synthcohort.training.loop import Batch, Values, train, validation_rows
-from synthcohort.training.ranks import Part, joined
+from synthcohort.training.ranks import joined
 from synthcohort.training.state import State, adamw, update_average
 
 # The average forgets the random start: its half-life grows with progress up to the asked one
@@ -76,7 +77,8 @@ def train_diffusion(
         UserError: the loss stopped being finite, or the disk is full at a checkpoint; what else
             `train` raises.
     """
-    device, autocast = hardware.open(), hardware.autocast()
+    # float16 is fine: the loop scales the losses.
+    device, autocast = hardware.open(), hardware.autocast(half=True)
     data = open_cohort(cohort, split)
     mean = np.load(latents / "mean.npy", mmap_mode="r")
     std = np.load(latents / "std.npy", mmap_mode="r")
@@ -91,7 +93,9 @@ def train_diffusion(
         {"unet": model, "average": average},
         {"unet": adamw(model, settings)},
     )
-    hardware.prepare(model, average)
+    hardware.prepare(model)
+    # Not compiled for the few images of the validations.
+    average.to(memory_format=torch.channels_last)
     schedule = build_schedule(settings, pixels=works_on_pixels(autoencoder))
     schedule.alphas_cumprod = schedule.alphas_cumprod.to(device)
 
@@ -105,36 +109,39 @@ def train_diffusion(
     inputs = (cohort / "manifest.csv", split, latents / "mean.npy", latents / "std.npy")
     kept = Checkpoints(checkpoints, "diffusion", settings, seed, inputs)
 
+    seen = block_of(*mean.shape[2:], hardware.micro_batch)
+    fitting = Fitting(seen, "validation of the diffusion model")
+
     @torch.no_grad()
     def validate() -> dict[str, float]:
         fixed = torch_generator(seed, "diffusion", "validation")
-        clean = normalise(torch.from_numpy(mean[held_out]), scale).to(device)
-        noise = torch.randn(clean.shape, generator=fixed).to(device)
-        t = draw_timesteps(len(clean), settings.steps, fixed).to(device)
-        with autocast:
-            condition = told[held_out].to(device)
-            value = loss(average, schedule, clean, condition, t, noise, settings.loss)
-        # Not compiled for so few images.
-        with torch.compiler.set_stance("force_eager"):
-            kept.keep_snapshot(state.images, snapshot(schedule, average, sampled, decoder, seed))
-        return {"validation_loss": float(value)}
+        clean = normalise(torch.from_numpy(mean[held_out]), scale)
+        noise = torch.randn(clean.shape, generator=fixed)
+        t = draw_timesteps(len(clean), settings.steps, fixed)
+
+        def validated(place: slice) -> np.ndarray:
+            block = (whole[place].to(device) for whole in (clean, told[held_out], t, noise))
+            with autocast:
+                return np.array([float(loss(average, schedule, *block, settings.loss))])
+
+        (value,) = mean_of(fitting.blocks(len(clean), validated), len(clean))
+        kept.keep_snapshot(state.images, snapshot(schedule, average, sampled, decoder, seed))
+        return {"validation_loss": value}
 
     with joined(device) as ranks:
         error = ranks.wrap(_Error(model, schedule, settings.loss))
 
-        def objective(
-            batch: Batch, part: Part, generator: torch.Generator
-        ) -> tuple[Values, Values]:
-            centre, spread, condition = batch
-            noise = torch.randn(2, part.of, *centre.shape[1:], generator=generator, device=device)[
-                :, part.rows
-            ]
-            clean = normalise(centre + spread * noise[0], scale)
-            withheld = draw_withheld(part.of, settings.label_dropout, generator)
-            condition = withhold(condition, withheld[part.rows])
-            t = draw_timesteps(part.of, settings.steps, generator)[part.rows]
+        def draw(generator: torch.Generator) -> Batch:
+            noise = torch.randn(2, settings.batch, *mean.shape[1:], generator=generator)
+            withheld = draw_withheld(settings.batch, settings.label_dropout, generator)
+            return *noise, withheld, draw_timesteps(settings.batch, settings.steps, generator)
+
+        def objective(batch: Batch) -> tuple[Values, Values]:
+            centre, spread, condition, latent_noise, noise, withheld, t = batch
+            clean = normalise(centre + spread * latent_noise, scale)
+            condition = withhold(condition, withheld)
             with autocast:
-                value = error(clean, condition, t, noise[1])
+                value = error(clean, condition, t, noise)
             return {"unet": value}, {"loss": value}
 
         train(
@@ -151,7 +158,14 @@ def train_diffusion(
                 torch.from_numpy(std[rows]),
                 told[torch.from_numpy(rows)],
             ),
+            draw=draw,
             objective=objective,
+            forward=lambda: predict(
+                model,
+                torch.zeros(2, *mean.shape[1:], device=device),
+                torch.zeros(2, device=device),
+                told[:1].repeat(2, 1).to(device),
+            ),
             validate=validate,
             checkpoints=kept,
             journal=journal,

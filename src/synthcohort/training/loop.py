@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,22 +15,32 @@ from synthcohort.cohort import Cohort
 from synthcohort.config import Training
 from synthcohort.errors import UserError
 from synthcohort.hardware import Hardware
+from synthcohort.hardware.memory import Fitting, told_when_short
+from synthcohort.hardware.peak import most_memory
+from synthcohort.hardware.precision import chosen
+from synthcohort.hardware.telling import once
 from synthcohort.progress import progress
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
 from synthcohort.training.lock import alone
-from synthcohort.training.ranks import Part, Ranks
+from synthcohort.training.ranks import Ranks
+from synthcohort.training.speed import Speed
 from synthcohort.training.state import State, descend
 from synthcohort.training.stopping import Stop, Stopped
 from synthcohort.training.usage import watched
 
 Batch = tuple[torch.Tensor, ...]
 Values = dict[str, torch.Tensor]
-Objective = Callable[[Batch, Part, torch.Generator], tuple[Values, Values]]
+Objective = Callable[[Batch], tuple[Values, Values]]
 STATUSES = 100
 VALIDATIONS = 20
 VALIDATION_IMAGES = 256
+AHEAD = {"cpu": 1, "cuda": 4}
+"""Batches that are fetched at once, each in a thread of its own: random numbers for a batch take a
+core longer than a GPU may need for a step. On a CPU more would be in the way of the step's own."""
+FEW_IMAGES = 64
+"""Below so many images a GPU, starting operations may take longer than they do."""
 
 
 def learning_rate(settings: Training, images: int) -> float:
@@ -80,7 +91,9 @@ def train(
     ranks: Ranks,
     rows: np.ndarray,
     load: Callable[[np.ndarray], Batch],
+    draw: Callable[[torch.Generator], Batch],
     objective: Objective,
+    forward: Callable[[], object],
     validate: Callable[[], dict[str, float]],
     checkpoints: Checkpoints,
     journal: Journal,
@@ -88,52 +101,90 @@ def train(
 ) -> None:
     """Train `state` from where its newest checkpoint left it up to `settings.images`.
 
-    `load(rows)` gives a batch of CPU tensors and runs in a thread of its own, a step ahead.
-    `objective(batch, part, generator)` gets the images of one part of a batch and returns a loss
-    for each optimizer that takes part, and values to be watched; all are means over those images
-    and stay on the device, so the loop waits for it only at a status. All randomness of a step
-    comes from its generator, which is seeded by (seed, images seen) and from which every part draws
-    for the whole batch. `after()` follows the optimizers' step. `validate()` returns values to be
-    kept beside the others. Checkpoints are written every `settings.checkpoint_images`, and where
-    that takes long every `hardware.checkpoint_minutes`.
+    `load(rows)` gives images and what belongs to them, `draw(generator)` the random numbers for a
+    whole batch, both as CPU tensors with an image a row; they run ahead of the step in threads. All
+    randomness of a step is in them, drawn on the CPU from a generator that is seeded by (seed,
+    images seen), so it depends neither on the device nor on how a batch is cut.
+    `objective(batch)` gets both for one part of a batch, as one tuple, and returns a loss for each
+    optimizer that takes part, and values to be watched; all are means over those images and stay on
+    the device, so the loop waits for it only at a status. `after()` follows the optimizers' step.
+    `validate()` returns values to be kept beside the others. `forward()` puts two images through
+    the network, to count what they ask for. Checkpoints are written every
+    `hardware.checkpoint_minutes`, and every `settings.checkpoint_images` where there are any.
+
+    Where the GPU's memory is short, parts become smaller, and the step is begun again.
 
     Raises:
         UserError: a value stopped being finite, and the checkpoint before it is kept; another job
-            trains this stage; checkpoints of other settings are there.
+            trains this stage; checkpoints of other settings are there; the disk is full; one image
+            does not fit into the GPU's memory.
         Stopped: the time is over, or a signal came; the state is saved.
     """
-    parts = ranks.parts(settings.batch, hardware.micro_batch)
-    own = slice(parts[0].start, parts[-1].stop)
-    total = settings.images
+    share = ranks.parts(settings.batch, 0)[0]
+    own, total = share.rows, settings.images
+    count = share.stop - share.start
+    fitting = Fitting(
+        min(hardware.micro_batch or count, count),
+        f"training of the {what}",
+        lambda images: journal.hardware(micro_batch=str(images)),
+    )
+    scaler = state.scaler = hardware.scaler()
 
     def fetch(start: int) -> Batch:
-        batch = load(batch_rows(rows, seed, start, settings.batch)[own])
+        generator = torch.Generator().manual_seed(derive(seed, "step", start))
+        images = load(batch_rows(rows, seed, start, settings.batch)[own])
+        batch = *images, *(drawn[own] for drawn in draw(generator))
         return tuple(t.pin_memory() for t in batch) if device.type == "cuda" else batch
 
-    def gradients(batch: Batch, generator: torch.Generator) -> tuple[list[str], Values]:
+    def gradients(batch: Batch, averaged: bool = True) -> tuple[list[str], Values]:
         for optimizer in state.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         totals: Values = {}
+        parts = ranks.parts(settings.batch, fitting.images)
         for part in parts:
-            generator.manual_seed(derive(seed, "step", state.images))
             images = tuple(t[part.start - own.start : part.stop - own.start] for t in batch)
-            with ranks.averaging(part is parts[-1]):
-                losses, values = objective(images, part, generator)
+            with ranks.averaging(averaged and part is parts[-1]):
+                losses, values = objective(images)
                 for loss in losses.values():
                     # The processes' gradients are averaged: the weights are to add up to one.
-                    (loss * (part.share * ranks.size)).backward()
+                    scaler.scale(loss * (part.share * ranks.size)).backward()
             for name, value in values.items():
                 totals[name] = totals.get(name, 0) + value.detach() * part.share
-        return list(losses), ranks.sum(totals)
+        return list(losses), totals
+
+    def fitted(batch: Batch, begun: int) -> tuple[list[str], Values]:
+        if ranks.size == 1:
+            return fitting.run(lambda: gradients(batch), count)
+        # Gradients that are being averaged cannot be begun again by one process alone: the first
+        # steps (there are moments from the second on) are tried without. A process whose memory
+        # gets short later stops.
+        if begun < 2:
+            fitting.run(lambda: gradients(batch, averaged=False), count)
+        return gradients(batch)
 
     with ExitStack() as stack:
+        stack.enter_context(
+            told_when_short(
+                fitting.what,
+                lambda: (
+                    "run the same command again with fewer images at once, and it goes on from "
+                    f"the last checkpoint: --micro-batch {(fitting.images + 1) // 2}"
+                ),
+            )
+        )
         still_held = stack.enter_context(alone(checkpoints.lock)) if ranks.first else None
         stop = stack.enter_context(Stop(hardware.time_budget, hardware.began))
         usage = stack.enter_context(watched(device))
+        stack.enter_context(checkpoints.writing())
         ranks.wait()
         told = {"device": str(device.type), "processes": str(ranks.size)}
         if device.type == "cuda":
             told["gpu"] = torch.cuda.get_device_name(device)
+            if ranks.size > 1 and count < FEW_IMAGES:
+                once(
+                    f"training of the {what}: {count} images of a batch for each GPU, where one "
+                    f"that is busy wants {FEW_IMAGES} small ones or more; fewer GPUs may be as fast"
+                )
         journal.hardware(**told)
 
         def save() -> None:
@@ -145,36 +196,48 @@ def train(
 
         checkpoints.restore(state)
         saved, saved_at = state.images, time.monotonic()
-        generator = torch.Generator(device)
+        speed = None
+        if ranks.first and state.images < total:
+            dtype = chosen(hardware.precision, device)
+            speed = Speed(forward, device, dtype, ranks.size)
+            most_memory(device)  # counted from here on
         bar = stack.enter_context(progress(what, total=total, hidden=not ranks.first))
         bar.update(state.images)
         counted, clock = state.images, time.perf_counter()
-        ahead = stack.enter_context(ThreadPoolExecutor(1))
-        upcoming = ahead.submit(fetch, state.images)
+        depth, begun = AHEAD[device.type], 0
+        ahead = stack.enter_context(ThreadPoolExecutor(depth))
+        upcoming = deque(
+            ahead.submit(fetch, state.images + k * settings.batch) for k in range(depth)
+        )
         while state.images < total:
-            batch = tuple(t.to(device, non_blocking=True) for t in upcoming.result())
-            upcoming = ahead.submit(fetch, state.images + settings.batch)
+            batch = tuple(t.to(device, non_blocking=True) for t in upcoming.popleft().result())
+            upcoming.append(ahead.submit(fetch, state.images + depth * settings.batch))
             for optimizer in state.optimizers.values():
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(settings, state.images)
-            names, values = gradients(batch, generator)
+            names, values = fitted(batch, begun)
+            values = ranks.sum(values)
             for name in names:
-                descend(state.modules[name], state.optimizers[name], settings.gradient_clip)
+                descend(state.modules[name], state.optimizers[name], settings.gradient_clip, scaler)
+            scaler.update()
             after()
+            begun += 1
             before = state.images
             state.images += settings.batch
             state.since += 1
             for name, value in values.items():
                 state.sums[name] = state.sums.get(name, 0) + value
 
-            planned = _crossed(before, state.images, settings.checkpoint_images)
+            checkpoints.written()
+            period = settings.checkpoint_images or math.inf
+            planned = _crossed(before, state.images, period)
             over = state.images >= total
             if _crossed(before, state.images, total / STATUSES) or planned or over:
                 means = {name: float(value) / state.since for name, value in state.sums.items()}
                 if ranks.first:
                     _check_finite(means, state.images, checkpoints)
                 now = time.perf_counter()
-                speed = (state.images - counted) / (now - clock)
+                images, seconds = state.images - counted, now - clock
                 state.sums, state.since = {}, 0
                 if ranks.first and _crossed(before, state.images, total / VALIDATIONS):
                     means |= validate()
@@ -182,13 +245,17 @@ def train(
                     now = time.perf_counter()
                 counted, clock = state.images, now
                 state.history.append({"images": state.images, **means})
-                journal.metric(state.images, **means, images_per_second=speed, **usage())
+                if ranks.first:
+                    told = speed.at(images, seconds) | usage() | most_memory(device)
+                    means["images_per_second"] = images / seconds
+                    journal.metric(state.images, **means, **told)
             reason = "" if over else stop.reason()
             ending = ranks.any(bool(reason)) and not over
             late = time.monotonic() - saved_at > 60 * hardware.checkpoint_minutes
             if (planned or over or late or ending) and saved != state.images:
                 save()
             if ending:
+                checkpoints.written(wait=True)
                 ranks.wait()
                 raise Stopped(
                     f"the training was stopped after {state.images:,} of {total:,} images: "
@@ -196,6 +263,8 @@ def train(
                     "command again and it goes on from there"
                 )
             bar.update(settings.batch)
+        if speed is not None:
+            journal.result(**speed.overall())
 
 
 def _crossed(before: int, after: int, period: float) -> bool:

@@ -6,8 +6,9 @@ of a step is drawn for the whole batch by every process, which then takes its ow
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -20,6 +21,8 @@ from synthcohort.training.stopping import Stopped
 
 _PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others, such as for the first one's checkpoint."""
+_FAREWELL = 20.0
+"""Seconds for the end of what was begun together with a process that has gone."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,12 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     distributed.init_process_group(backend, timeout=_PATIENCE)
+    together = False
     try:
         yield Ranks(rank, size)
+        together = True
     except Stopped:
+        together = True
         if rank == 0:
             raise
     except RuntimeError as error:
@@ -141,7 +147,26 @@ def joined(device: torch.device) -> Iterator[Ranks]:
             raise told from error
         print(told, file=sys.stderr)
     finally:
+        _part(together)
+
+
+def _part(together: bool) -> None:
+    """Leave the other processes. Where this was not agreed on, NCCL may wait for ever for work that
+    another one has left undone: it is told to give up, and nobody waits for that either."""
+    if together:
         distributed.destroy_process_group()
+        return
+    giving_up = threading.Thread(target=_give_up, daemon=True)
+    giving_up.start()
+    giving_up.join(_FAREWELL)
+
+
+def _give_up() -> None:
+    with suppress(Exception):  # gloo has nothing to give up: its connections break by themselves
+        distributed.distributed_c10d._abort_process_group()
+    with suppress(Exception):
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
 def _gone(error: RuntimeError) -> bool:

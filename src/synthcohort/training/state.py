@@ -22,9 +22,12 @@ class State:
     """Values added up over the steps since the last status."""
     since: int = 0
     """Steps since the last status."""
+    scaler: torch.amp.GradScaler | None = None
+    """What scales losses for float16; it has a state only where it is enabled."""
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Every tensor by a name that tells where it belongs, on the CPU."""
+        """A copy of every tensor on the CPU, which can be written while the training goes on, by a
+        name that tells where it belongs."""
         named = {
             f"module.{name}.{key}": tensor
             for name, module in self.modules.items()
@@ -35,7 +38,10 @@ class State:
                 for key, tensor in moments.items():
                     named[f"optimizer.{name}.{number}.{key}"] = tensor
         named |= {f"sum.{name}": tensor for name, tensor in self.sums.items()}
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
+        if self.scaler is not None:
+            for key, value in self.scaler.state_dict().items():
+                named[f"scaler.{key}"] = torch.tensor(value, dtype=torch.float64)
+        return {name: _copied(tensor) for name, tensor in named.items()}
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
         """Take over what `tensors` gave."""
@@ -58,6 +64,11 @@ class State:
                     moments.setdefault(int(number), {})[moment] = tensor
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        if self.scaler is not None and (scales := self.scaler.state_dict()):
+            # Without one in the checkpoint, as where the precision was another, it begins anew.
+            told = {k: tensors.get(f"scaler.{k}") for k in scales}
+            kept = {k: type(scales[k])(v) for k, v in told.items() if v is not None}
+            self.scaler.load_state_dict(scales | kept)
         device = next(next(iter(self.modules.values())).parameters()).device
         self.sums = {
             key.removeprefix("sum."): tensor.to(device)
@@ -73,10 +84,21 @@ def adamw(module: nn.Module, settings: Training) -> torch.optim.AdamW:
     )
 
 
-def descend(module: nn.Module, optimizer: torch.optim.Optimizer, gradient_clip: float) -> None:
-    """One step of `optimizer` along the gradients, their norm clipped; never waits for a GPU."""
+def _copied(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+
+
+def descend(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    gradient_clip: float,
+    scaler: torch.amp.GradScaler,
+) -> None:
+    """One step of `optimizer` along the gradients, their norm clipped; none where float16 has not
+    held them. It waits for a GPU only with float16."""
+    scaler.unscale_(optimizer)
     torch.nn.utils.clip_grad_norm_(module.parameters(), gradient_clip)
-    optimizer.step()
+    scaler.step(optimizer)
 
 
 @torch.no_grad()
