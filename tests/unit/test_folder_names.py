@@ -87,3 +87,11 @@ def test_an_expression_fits_a_path_in_another_unicode_form(root):
         expression=unicodedata.normalize("NFC", r"(?P<patient>Müller)/(?P<session>\d)"),
     )
     assert unicodedata.normalize("NFC", image.patient_id) == "Müller" and image.session == "0"
+
+
+def test_new_names_that_contradict_are_told_where_they_are_needed(root):
+    names = {"t": "small", "T": "large"}
+    assert labels(root, "t", "T", "T", labels=names) == ["small", "large", "large"]
+    with pytest.raises(UserError, match=r"source\.labels: the label '“T”' may be any of 't', 'T'"):
+        labels(root, "t", "T", "“T”", labels=names)
+    assert labels(root, "t", "T", "“T”", labels=names | {"T": "small"}) == ["small"] * 3

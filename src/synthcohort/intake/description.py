@@ -239,6 +239,14 @@ def _rename(settings: Described, described: dict[str, dict[str, str]]) -> None:
                 f"source.{key}s: no image has the {key} {absent!r}; those found are "
                 f"{', '.join(map(repr, sorted(found))) or 'none'}"
             )
+        several = {of for of in by_key if len({names[n] for n in names if ids.key(n) == of}) > 1}
+        for name in sorted(found - set(names)):
+            if ids.key(name) in several:
+                like = [n for n in names if ids.key(n) == ids.key(name)]
+                raise UserError(
+                    f"source.{key}s: the {key} {name!r} may be any of "
+                    f"{', '.join(map(repr, like))}, which get several names; list it, too"
+                )
         for of in described.values():
             if key in of:
                 of[key] = names.get(of[key]) or by_key.get(ids.key(of[key]), of[key])

@@ -49,7 +49,7 @@ def key(text: str) -> str:
     quotation marks around them, in a spreadsheet's .0, in the script of their digits, in the kind
     of a dash (P-1 and P–1), or in their Unicode form."""
     text = unicodedata.normalize("NFKC", normal(text).strip(_QUOTES).strip()).casefold()
-    text = "".join(map(_plain, text))
+    text = text if text.isascii() else "".join(map(_plain, text))
     if number := re.fullmatch(r"\+?(-?)0*(\d+)(?:\.(\d*?)0*)?", text):
         sign, whole, part = number.groups()
         return f"{sign}{whole}.{part}" if part else f"{sign}{whole}"
