@@ -92,6 +92,8 @@ def test_an_unknown_key_is_told_with_the_nearest(keys, said):
         ({"diffusion__schedule": "sigmoid"}, "my.yaml: diffusion.schedule: "),
         ({"diffusion__attention": [True]}, "attention has 1 entries but channels 2"),
         ({"sampling__guidance": -1}, "my.yaml: sampling.guidance: "),
+        ({"sampling__images": {"a": 0}}, "my.yaml: sampling.images: asks for no image"),
+        ({"sampling__images": {}}, "my.yaml: sampling.images: asks for no image"),
         ({"audit__quantile": 0}, "my.yaml: audit.quantile: "),
         (
             {"split__fractions": {"train": 0.8}},
