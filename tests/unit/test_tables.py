@@ -118,6 +118,7 @@ def test_what_a_writer_writes_is_read_as_it_was(tmp_path_factory, rows):
         ("file,who\n0.png,Müller\n".encode("cp1252"), "no text in UTF-8: line 2 holds the byte"),
         ("file,who\r0.png,Müller\r".encode("latin-1"), "no text in UTF-8: line 2"),
         ("file,who\n0.png,1\n".encode("utf-16"), "is a text in UTF-16"),
+        ("file,who\n0.png,1\n".encode("utf-32"), "is a text in UTF-32"),
         ("file,who\n0.png,1\n".encode("utf-16-le"), "line 1 holds a NUL byte"),
         (b"file,who\n0.png,1\n1.png,\0\0\n", "line 3 holds a NUL byte"),
         (b"PK\x03\x04 and more", "is a spreadsheet's workbook"),

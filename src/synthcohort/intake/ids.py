@@ -16,6 +16,7 @@ from synthcohort.errors import first
 _UNKNOWN = {
     "na", "n.a", "n.a.", "n/a", "<na>", "nan", "-nan", "1.#qnan", "nat", "none", "null", "nil",
     "unknown", "not known", "not available", "undefined",
+    "-9223372036854775808", "-2147483648",  # what pandas and R have for it among whole numbers
     "#n/a", "#na", "#value!", "#ref!", "#name?", "#div/0!", "#null!", "#num!",
 }  # fmt: skip
 _INVISIBLE = {"Cf", "Cc"}
@@ -46,10 +47,12 @@ def is_shortened(text: str) -> bool:
 
 def key(text: str) -> str:
     """The same for ids or labels that differ only in case, in zeros in front of a number, in
-    quotation marks around them, in a spreadsheet's .0, in the script of their digits, in the kind
-    of a dash (P-1 and P–1), or in their Unicode form."""
+    quotation marks around them, in a spreadsheet's .0, in marks between thousands (1,000 and 1000),
+    in the script of their digits, in the kind of a dash (P-1 and P–1), or in their Unicode form."""
     text = unicodedata.normalize("NFKC", normal(text).strip(_QUOTES).strip()).casefold()
     text = text if text.isascii() else "".join(map(_plain, text))
+    if re.fullmatch(r"\d{1,3}(?:[ ,'’]\d{3})+", text):
+        text = re.sub(r"\D", "", text)
     if number := re.fullmatch(r"\+?(-?)0*(\d+)(?:\.(\d*?)0*)?", text):
         sign, whole, part = number.groups()
         return f"{sign}{whole}.{part}" if part else f"{sign}{whole}"

@@ -16,7 +16,7 @@ from synthcohort.intake import lookalikes
 from synthcohort.intake.ids import normal
 
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
-_ENCODINGS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+_ENCODINGS = ((b"\xff\xfe\0\0", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _TRUTH = {"true": 1.0, "false": 0.0}
 # Line breaks, control characters (a wrong encoding makes them of letters) and the mark of a letter
