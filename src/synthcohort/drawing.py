@@ -17,7 +17,15 @@ FEW = (BLUE, YELLOW, GREEN, PINK, "#56B4E9", ORANGE, "#F0E442", BLACK)
 
 
 def save(figure: "Figure", path: Path, **options: object) -> None:
-    """Write a figure as PNG without the date and version that would change its bytes."""
+    """Write a figure as PNG without the date and version that would change its bytes.
+
+    A $ is a $, in the name of a label say, and begins no formula.
+    """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if "$" in text.get_text():
+            text.set_parse_math(False)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, dpi=150, metadata={"Software": None}, **options)
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 from tiny import REPOSITORY, configured, run, snakemake
@@ -43,6 +44,15 @@ def test_a_faulty_configuration_is_told_before_anything_runs(tmp_path, changes, 
     failed = snakemake(tmp_path, "--configfile", configured(tmp_path, **changes))
     assert failed.returncode != 0 and told in failed.stdout
     assert "Traceback" not in failed.stdout and not (tmp_path / "results").exists()
+
+
+def test_what_yaml_reads_otherwise_than_it_looks_is_told_before_anything_runs(tmp_path):
+    path = configured(tmp_path)
+    with Path(path).open("a") as file:
+        file.write("seed: 010\nname: other\n")
+    failed = snakemake(tmp_path, "--configfile", path)
+    assert failed.returncode != 0 and "Traceback" not in failed.stdout
+    assert "YAML reads 010 as 8" in failed.stdout and "name: stands in line" in failed.stdout
 
 
 def test_a_stage_tells_a_fault_without_a_traceback_and_leaves_nothing(tmp_path):

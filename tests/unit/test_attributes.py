@@ -88,6 +88,14 @@ def table(root: Path, *lines: str) -> folder.Source:
     return folder.Source(root=root, table="list.csv", columns=columns)
 
 
+@pytest.mark.parametrize("other", ["Age", "age\u200b", " age"])
+def test_attributes_have_names_that_can_be_told_apart(monkeypatch, tmp_path, other):
+    with pytest.raises(UserError, match=r"i0\.png: two attributes are called 'age' and"):
+        prepared(monkeypatch, tmp_path, image(0, **{"age": 1, other: 2}))
+    with pytest.raises(UserError, match=r"an attribute is called ' ', which is no name"):
+        prepared(monkeypatch, tmp_path, image(0, **{" ": 2}))
+
+
 def test_a_folders_table_gives_attributes(tmp_path):
     images = list(folder.read(table(tmp_path, "a,1,63.5,0", "b,2, 7 ,1")))
     assert [dict(of.attributes) for of in images] == [

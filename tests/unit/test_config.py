@@ -92,6 +92,8 @@ def test_an_unknown_key_is_told_with_the_nearest(keys, said):
         ({"diffusion__schedule": "sigmoid"}, "my.yaml: diffusion.schedule: "),
         ({"diffusion__attention": [True]}, "attention has 1 entries but channels 2"),
         ({"sampling__guidance": -1}, "my.yaml: sampling.guidance: "),
+        ({"sampling__images": {"a": 0}}, "my.yaml: sampling.images: asks for no image"),
+        ({"sampling__images": {}}, "my.yaml: sampling.images: asks for no image"),
         ({"audit__quantile": 0}, "my.yaml: audit.quantile: "),
         (
             {"split__fractions": {"train": 0.8}},
@@ -224,3 +226,49 @@ def test_a_file_that_is_no_configuration_is_told(tmp_path, text, said):
 def test_an_absent_file_is_told(tmp_path):
     with pytest.raises(UserError, match=r"my\.yaml: there is no such configuration file"):
         config.load(tmp_path / "my.yaml")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("seed: 1\nseed: 2", "line 3: seed: stands in line 2 already"),
+        ("source: {labels: {a: x, a: y}}", "line 2: a: stands in line 2 already"),
+        ("sampling:\n  images:\n    010: 5", "line 4: YAML reads 010 as 8"),
+        ("seed: 0x1F", "line 2: YAML reads 0x1F as 31"),
+        ("source: {splits: {12:30: train}}", "line 2: YAML reads 12:30 as 750"),
+        ("prepare: {size: [64, 064]}", "line 2: YAML reads 064 as 52; write the number meant, or"),
+    ],
+)
+def test_what_yaml_reads_otherwise_than_it_looks_is_refused(tmp_path, line, said):
+    path = tmp_path / "my.yaml"
+    path.write_text(f"name: x\n{line}\n")
+    with pytest.raises(UserError) as error:
+        config.load(path)
+    assert f"my.yaml: {said}" in str(error.value)
+
+
+def test_what_looks_as_it_is_read_is_accepted(tmp_path):
+    path = tmp_path / "my.yaml"
+    shared = "observer: &few {images: 12}\nevaluation: {<<: *few, guidance_images: 1_000}\n"
+    path.write_text(shared + yaml.safe_dump(LEAST) + "audit: {gates: {fid: {at_most: 1.0e+3}}}\n")
+    system = config.load(path)
+    assert system.evaluation.images == 12 and system.evaluation.guidance_images == 1000
+
+
+@pytest.mark.parametrize("content", ["name: é".encode("latin-1"), "name: x".encode("utf-16")])
+def test_a_configuration_in_another_encoding_is_told(tmp_path, content):
+    path = tmp_path / "my.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"my\.yaml: is no text in UTF-8"):
+        config.load(path)
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+        config.load(tmp_path)
+
+
+def test_a_dollar_may_be_meant_as_it_stands(monkeypatch):
+    monkeypatch.setenv("PRICE", "7")
+    title = config.check(with_keys(export__title="$$PRICE is ${PRICE}$, $$")).export.title
+    assert title == "$PRICE is 7$, $"
+    assert "is not set; set it (export ABC=…), or, where $ABC is meant" in told(
+        export={"title": "$ABC"}
+    )

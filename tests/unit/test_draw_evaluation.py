@@ -9,7 +9,7 @@ from PIL import Image
 
 from synthcohort.errors import UserError
 from synthcohort.evaluation.draw import draw_evaluation
-from synthcohort.evaluation.metrics import not_applicable
+from synthcohort.evaluation.metrics import embedding, not_applicable
 from synthcohort.evaluation.records import read_record, write_record
 from synthcohort.tracking.journal import Journal, read_journal
 
@@ -76,3 +76,17 @@ def test_what_cannot_be_drawn_is_told_and_leaves_nothing(tmp_path):
             draw_evaluation(results=results, out=tmp_path / "figures", journal=QUIET)
     assert not (tmp_path / "figures").exists()
     assert json.loads(path.read_text()) == KID
+
+
+def test_every_label_is_in_the_legend_of_the_embedding(tmp_path, monkeypatch):
+    names = ["_other", "a", "$x$"]
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.normal(size=(9, 2)) for name in embedding.ORIGINS}
+    arrays |= {f"{name}_classes": np.arange(9) % 3 for name in embedding.ORIGINS}
+    details = {"neighbours": 3, "label_separation": {"value": 0.5, "majority": 0.3}}
+    result = {"value": 0.9, "interval": (0.8, 1), "floor": {"value": 1}, "details": details}
+    figures = []
+    monkeypatch.setattr(embedding, "save", lambda figure, path: figures.append(figure))
+    embedding.draw(tmp_path / "x.png", result, arrays | {"label_names": np.array(names)})
+    told = [text.get_text().strip() for text in figures[0].axes[0].get_legend().get_texts()]
+    assert told == names

@@ -223,6 +223,19 @@ def test_splits_are_by_label_and_by_seed(tmp_path):
 def test_label_folders_are_safe_and_unique():
     assert label_folders(["AD", "no finding", "../up"], range(3)) == ["AD", "no_finding", "_up"]
     assert len(set(map(str.casefold, label_folders(["a/b", "a_b", "A_B", "0-a_b"], range(4))))) == 4
+    assert label_folders(["metadata.CSV", "b."], [3, 5]) == ["3-metadata.CSV", "5-b"]
+    assert label_folders(["\U0001f600", "\U0001f601"], range(2)) == ["0-_", "1-_"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("a" * 300, "b"), ("a" * 300, "a" * 301), ("\u6f22" * 100, "b"), ("metadata.csv", "b")],
+    ids=["long", "long alike", "long in bytes", "metadata.csv"],
+)
+def test_labels_of_any_length_and_name_are_exported(tmp_path, names):
+    folder = run(make(tmp_path / "run", names)) / "imagefolder"
+    rows = [row for part in SPLITS.values() for row in metadata(folder / part)]
+    assert {row["label"] for row in rows} == set(names) and len(rows) == 50
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):

@@ -87,3 +87,30 @@ def test_an_expression_fits_a_path_in_another_unicode_form(root):
         expression=unicodedata.normalize("NFC", r"(?P<patient>Müller)/(?P<session>\d)"),
     )
     assert unicodedata.normalize("NFC", image.patient_id) == "Müller" and image.session == "0"
+
+
+def test_new_names_that_contradict_are_told_where_they_are_needed(root):
+    names = {"t": "small", "T": "large"}
+    assert labels(root, "t", "T", "T", labels=names) == ["small", "large", "large"]
+    with pytest.raises(UserError, match=r"source\.labels: the label '“T”' may be any of 't', 'T'"):
+        labels(root, "t", "T", "“T”", labels=names)
+    assert labels(root, "t", "T", "“T”", labels=names | {"T": "small"}) == ["small"] * 3
+
+
+@pytest.mark.parametrize(
+    ("cells", "names", "numbers"),
+    [
+        (("0", "1", "0"), {"0": "normal", "1": "abnormal"}, [0, 1, 0]),
+        (("10", "2.0", "02"), {"2": "b", "10": "a"}, [10, 2, 2]),
+        (("0", "1", "2"), {"1": "b"}, [0, 1, 2]),
+        (("0", "1", "2"), {"1": "b", "2": "b"}, [None] * 3),
+        (("0", "1", "0"), {"0": "b", "1": "B"}, [None] * 3),
+        (("-1", "1", "1"), {"-1": "b", "1": "a"}, [None] * 3),
+        (("x", "1", "1"), {"x": "b", "1": "a"}, [None] * 3),
+        (("0", "1", "2"), {}, [None] * 3),  # the labels themselves tell
+    ],
+)
+def test_numbers_that_get_names_stay_the_class_numbers(root, cells, names, numbers):
+    table(root / "t.csv", "file,who,what", *(f"{i}.png,p{i},{c}" for i, c in enumerate(cells)))
+    images = read(root, table="t.csv", columns=COLUMNS, labels=names)
+    assert [image.class_number for image in images] == numbers

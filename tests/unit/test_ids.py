@@ -16,6 +16,10 @@ from synthcohort.intake import ids
         ("P1", "p1", "P01", "P1\u200b", "\ufeffP1", "“P1”", "P\u00ad1"),
         ("M\u00fcller", "Mu\u0308ller", "MÜLLER", "müller "),
         ("sub-001_ses-2", "SUB-1_ses-02"),
+        ("P-1", "P\u20101", "P\u20111", "P\u20131", "P\u22121"),
+        ("12", "\u0661\u0662", "\u0967\u0968", "\uff11\uff12"),
+        ("1234567", "1,234,567", "1 234 567", "1\u202f234\u202f567", "1’234’567"),
+        ("ab", "a\x08b", "\x1bab"),
         ("mass  left", "mass left", "Mass\tleft"),
         ("0.5", "0.50", "00.5"),
         ("0", "000", "0.0"),
@@ -33,6 +37,7 @@ def test_names_that_differ_in_nothing_that_matters_have_one_key(ways):
     [
         ("7", "70", "-7", "0.7", "7.5", "a7"),
         ("0.5", "0.05", "5"),
+        ("1,23", "123", "1,2345", "P1,234", "1234"),
         ("dose 0.5", "dose 0.05"),
         ("a0b", "ab", "a00c"),
         ("10", "1", "100"),
@@ -63,10 +68,17 @@ def test_zeros_in_front_and_behind_the_point_make_no_other_number(number, zeros)
 
 def test_what_means_not_known():
     for text in ("", " ", "NA", "n/a", "NaN", "None", "NULL", "<NA>", "-", "--", "–", "?", ".",
-                 "#N/A", "\u200b", "N/A ", "unknown"):  # fmt: skip
+                 "#N/A", "########", "-2147483648", "\u200b", "N/A ", "unknown"):  # fmt: skip
         assert ids.is_unknown(text), text
     for text in ("0", "no finding", "NAD", "nana", "+", "-1", "n", "Normal"):
         assert not ids.is_unknown(text), text
+
+
+def test_a_long_number_that_a_spreadsheet_has_shortened():
+    for text in ("1E+11", "1.23457E+11", "1,23E+11", "1.2e11", "-1.5E+08", "1.0E+011"):
+        assert ids.is_shortened(text), text
+    for text in ("1e5", "12e11", "7E3", "1.5", "E+11", "a1E+11", "1,5"):
+        assert not ids.is_shortened(text), text
 
 
 def test_what_cannot_be_seen_is_told_by_its_number():

@@ -286,3 +286,13 @@ def test_names_of_findings_travel_in_the_file(tmp_path):
 def test_names_that_contradict_are_told(tmp_path, stored, settings, said):
     labels = {f"{s}_labels": np.arange(n)[:, None] % 2 for s, n in COUNTS.items()}
     assert said in told(tmp_path, arrays() | labels | stored, **settings)
+
+
+def test_a_name_that_no_image_has_is_told(tmp_path, capsys):
+    made = arrays()
+    for split, count in COUNTS.items():  # as who counts from 1 writes them
+        made[f"{split}_labels"] = np.arange(count)[:, None] % 2 + 1
+    read(write(tmp_path / "own.npz", made), labels=("normal", "benign", "malignant"))
+    assert (
+        "no image has the class 'normal' (0); class numbers begin with 0" in capsys.readouterr().err
+    )

@@ -69,6 +69,8 @@ def test_names_without_folders_are_found_and_told(root, capsys):
         (("a/0.png", "C:\\data\\1.PNG"), "(there is 'a/1.PNG'): there is no such image in"),
         (("a/0.png", "a/1.dcm"), "line 3: 'a/1.dcm' (there is 'a/1.PNG')"),
         (("a/0.png", "b/Muller.png"), "(there is 'b/Müller.png')"),
+        (("a/0.png", "a/001"), "line 3: 'a/001' (there is 'a/1.PNG')"),
+        (("a/0.png", "b/M%C3%BCller"), "(there is 'b/Müller.png')"),
         (("a/0.png", "c/unlike.png"), "line 3: 'c/unlike.png': there is no such image"),
         (("a/0.png", ""), "line 3: '': there is no such image"),
         (("a/0.png", "./a/0.png"), "line 3: './a/0.png': the image is listed twice"),

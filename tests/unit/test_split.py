@@ -172,3 +172,13 @@ def test_many_labels_are_drawn_as_far_as_they_fit(tmp_path):
     cohort = cohort_of(tmp_path / "cohort", pictures(60), patients, labels)
     run(cohort)
     assert len(drawn(cohort)) > 10_000
+
+
+def test_a_dollar_in_a_label_begins_no_formula(tmp_path):
+    figures = []
+    for names in (("a$\\x$", "_b"), ("$x$", "_b"), ("x", "_b")):
+        patients, labels = [f"p{i}" for i in range(12)], [names[i % 2] for i in range(12)]
+        cohort = cohort_of(tmp_path / names[0].strip("$") / "c", pictures(12), patients, labels)
+        run(cohort)
+        figures.append(drawn(cohort))
+    assert len(set(figures)) == 3

@@ -52,6 +52,17 @@ def test_tabs_separate_where_they_are_asked_for(tmp_path):
     assert "separated by commas, expected tabs" in told(tmp_path, "file,who\n", separator="\t")
 
 
+def test_a_text_that_excel_is_told_to_leave_alone_is_that_text(tmp_path):
+    content = 'file,who\n"=""0.png""","=""P1"""\n1.png,P2\n'
+    assert read(tmp_path, content) == EXPECTED
+
+
+@pytest.mark.parametrize("report", ["Lungs, heart\nclear", "a,\n\nb", "x\ny, z\nu"])
+def test_a_report_of_several_lines_is_no_row(tmp_path, report):
+    content = f'file,who,note\n0.png,P1,"{report}"\n1.png,P2,\n'
+    assert [row for _, row in read(tmp_path, content)] == [row for _, row in EXPECTED]
+
+
 def test_a_cell_of_several_lines_is_no_fault_and_lines_stay_right(tmp_path):
     content = 'file,who,note\n0.png,P1,"seen\nagain,\nlater"\n1.png,P2,\n2.png,"P3\n",x\n'
     assert [line for line, _ in read(tmp_path, content)] == [2, 5, 6]
@@ -97,11 +108,17 @@ def test_what_a_writer_writes_is_read_as_it_was(tmp_path_factory, rows):
         ('file,who\n0.png,"a"b\n', "line 2: a quotation mark is open, or stands where"),
         ('file,who\n0.png,="007"\n', "line 2: a quotation mark stands where"),
         ('file,who,note\n0.png,a,5" wide\n', "line 2: a quotation mark stands where"),
-        ('file,who,note\n0.png,"a\nb",x\n', "1 cells hold a line break or a character that"),
+        ('file,who,note\n0.png,"a\nb",x\n', "1 cells hold a line break, a control character"),
+        ("file,who\n0.png,M\x81ller\n", r"line 2: 'M\x81ller'; mend them"),
+        ("file,who\n0.png,\x1b[1mP\n", r"line 2: '\x1b[1mP'; mend them"),
+        ("version https://git-lfs.github.com/spec/v1\n", "it is a Git LFS pointer"),
+        ("<!DOCTYPE html><html></html>", "it is a web page (HTML)"),
+        (b"\x1f\x8b\x08abc", "it is compressed by gzip"),
         ("file,who\n0.png,M\ufffdller\n", "line 2: 'M\ufffdller'; mend them"),
         ("file,who\n0.png,Müller\n".encode("cp1252"), "no text in UTF-8: line 2 holds the byte"),
         ("file,who\r0.png,Müller\r".encode("latin-1"), "no text in UTF-8: line 2"),
         ("file,who\n0.png,1\n".encode("utf-16"), "is a text in UTF-16"),
+        ("file,who\n0.png,1\n".encode("utf-32"), "is a text in UTF-32"),
         ("file,who\n0.png,1\n".encode("utf-16-le"), "line 1 holds a NUL byte"),
         (b"file,who\n0.png,1\n1.png,\0\0\n", "line 3 holds a NUL byte"),
         (b"PK\x03\x04 and more", "is a spreadsheet's workbook"),

@@ -15,6 +15,8 @@ from synthcohort.files import digest
 from synthcohort.results.registry import check_gates
 
 try:
+    for written in workflow.configfiles:
+        synthcohort_config.require_unequivocal(written)
     SYSTEM = synthcohort_config.check(config)
     check_gates(SYSTEM.audit)
 except UserError as error:

@@ -15,6 +15,7 @@ from synthcohort.cohort.admission import Admission
 from synthcohort.config import Prepare
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_directory
+from synthcohort.intake import ids
 from synthcohort.settings import Settings
 from synthcohort.sources import Image
 from synthcohort.tracking.journal import Journal
@@ -64,6 +65,7 @@ def prepare(
                 attributes = list(image.attributes)
                 numbered = ["class"] if image.class_number is not None else []
                 columns = (*MANIFEST_COLUMNS, *numbered, *attributes)
+                _check_names(image, attributes)
                 manifest.writerow(columns)
             _check_attributes(image, attributes)
             images.add(image.image_id)
@@ -128,14 +130,27 @@ def _check_attributes(image: Image, names: list[str]) -> None:
             f"{others}; expected the same on every image"
         )
     for name, value in image.attributes.items():
-        if not name or name in NOT_ATTRIBUTES:
-            raise UserError(
-                f"{image.source_file}: an attribute is called {name!r}, which is the name of "
-                "another column; give it another name"
-            )
         if not abs(value) <= float(np.finfo(np.float32).max):
             raise UserError(
                 f"{image.source_file}: the attribute {name!r} is {value}; expected a finite number"
+            )
+
+
+def _check_names(image: Image, attributes: list[str]) -> None:
+    like: dict[str, str] = {}
+    for name in attributes:
+        if not ids.normal(name) or name in NOT_ATTRIBUTES:
+            raise UserError(
+                f"{image.source_file}: an attribute is called {name!r}, which is "
+                + ("no name" if not ids.normal(name) else "the name of another column")
+                + "; give it another name"
+            )
+        other = like.setdefault(ids.key(name), name)
+        if other != name:
+            raise UserError(
+                f"{image.source_file}: two attributes are called {ids.shown(other)} and "
+                f"{ids.shown(name)}; names have to differ in more than case, zeros in front and "
+                "invisible characters"
             )
 
 

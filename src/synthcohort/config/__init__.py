@@ -43,6 +43,7 @@ __all__ = [
     "Training",
     "check",
     "load",
+    "require_unequivocal",
 ]
 
 Source = Annotated[
@@ -94,10 +95,20 @@ def load(path: Path) -> Config:
     return check(reading.read(path), str(path))
 
 
+def require_unequivocal(path: Path) -> None:
+    """Refuse a file of which YAML's reader takes something else than it looks: what Snakemake has
+    read does not show it any more.
+
+    Raises:
+        UserError: not YAML, a key stands twice, or a number is read as another one.
+    """
+    reading.read(path)
+
+
 def check(values: Mapping[str, Any], where: str = "configuration") -> Config:
     """The checked configuration from plain values; `where` begins each line of the message.
 
-    `$NAME` and `${NAME}` in text values are replaced by environment variables.
+    `$NAME` and `${NAME}` in text values are replaced by environment variables, `$$` by `$`.
 
     Raises:
         UserError: a line for every key at fault, or terms that `export.acknowledge` has to name.

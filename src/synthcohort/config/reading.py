@@ -11,24 +11,34 @@ import yaml
 from pydantic import ValidationError
 
 from synthcohort import sources
+from synthcohort.config import written
 from synthcohort.errors import UserError
 from synthcohort.settings import Settings
 
 Model = TypeVar("Model", bound=Settings)
+_VARIABLE = r"\$\$|\$([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}"
 
 
 def read(path: Path) -> Mapping[str, Any]:
     """The keys and values in a YAML file.
 
     Raises:
-        UserError: no such file, or not YAML with keys and values.
+        UserError: no such file, or not YAML with keys and values; a key stands twice, or a number
+            is read as another one than it looks.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        values, faults = yaml.safe_load(text), written.faults(text)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such configuration file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is no text in UTF-8; save it again as that") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not a YAML file: {error}") from None
+    if faults:
+        raise UserError("\n".join(f"{path}: {fault}" for fault in faults))
     if not isinstance(values, Mapping):
         raise UserError(f"{path}: expected keys and values, such as `name: my-cohort`")
     return values
@@ -59,15 +69,20 @@ def _expand(value: Any, where: str) -> Any:
     if isinstance(value, list):
         return [_expand(item, where) for item in value]
     if isinstance(value, str):
-        for name in re.findall(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?", value):
-            if name not in os.environ:
-                raise UserError(
-                    f"{where}: the environment variable {name} is not set; "
-                    f"set it (export {name}=…) or write the value itself in place of {value!r}"
-                )
-        value = os.path.expandvars(value)
+        value = re.sub(_VARIABLE, lambda found: _variable(found, where), value)
         return str(Path(value).expanduser()) if value.startswith("~/") else value
     return value
+
+
+def _variable(found: re.Match[str], where: str) -> str:
+    """What $NAME or ${NAME} stands for; $$ is a $ itself."""
+    name = found[1] or found[2]
+    if name and name not in os.environ:
+        raise UserError(
+            f"{where}: the environment variable {name} is not set; set it (export {name}=…), or, "
+            f"where {found[0]} is meant as it stands, write ${found[0]}"
+        )
+    return os.environ[name] if name else "$"
 
 
 def _key(key: Any, where: str) -> str:
@@ -100,7 +115,8 @@ def _told(model: type[Settings], item: Mapping[str, Any], where: str) -> str:
     if not path:  # a rule that holds between sections; its text names the keys
         return f"{where}: {message}"
     got = "" if isinstance(item["input"], Mapping) else f", got {item['input']!r}"
-    if item["type"] == "string_type" and isinstance(item["input"], (bool, int, float, date)):
+    text = item["type"] in ("string_type", "path_type")
+    if text and isinstance(item["input"], (bool, int, float, date)):
         got += "; write it in quotes"
     return f"{where}: {key}: {message}{got}"
 

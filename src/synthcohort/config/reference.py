@@ -23,9 +23,10 @@ named, and nothing of it leaks into another system.
 - A key that is not listed here is an error, and so is a value of another type or out of range;
   every fault is told before anything runs.
 - `$NAME` and `${NAME}` in a text are replaced by the environment variable; one that is not set is
-  an error. `~/` at its beginning is your home.
+  an error. `$$` is a `$` itself. `~/` at its beginning is your home.
 - YAML makes false of NO and null of ~: write such a name in quotes, `{"NO": healthy}`. A number as
-  the name of a label or a part is taken as text.
+  the name of a label or a part is taken as text. A key that stands twice is an error, and so is a
+  number that YAML reads otherwise than it looks, such as 010 or 12:30.
 - A target goes before `--configfile`, which takes every name behind it for another file:
   `snakemake --cores 8 results/my-cohort/cohort/split.csv --configfile config/my-cohort.yaml`.
 - `--config` changes keys for one run, nested ones too, and leaves the others as they are in the

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from synthcohort.config.types import Positive
 from synthcohort.settings import Settings
@@ -22,3 +22,10 @@ class Sampling(Settings):
     """Scale of classifier-free guidance; 1 samples without it."""
     batch: Positive = 100
     """Images drawn together. A sample's bytes can depend on it, but not on the shard."""
+
+    @field_validator("images")
+    @classmethod
+    def _some(cls, images: int | dict[str, int]) -> int | dict[str, int]:
+        if isinstance(images, dict) and not any(images.values()):
+            raise ValueError("asks for no image of any label; give a total, or a count for a label")
+        return images

@@ -20,6 +20,8 @@ from synthcohort.progress import progress
 from synthcohort.samples import shards
 
 FOLDERS = {"train": "train", "val": "validation", "test": "test"}
+_METADATA = "metadata.csv"
+_LONGEST = 200  # bytes; file systems take 255 and the class number comes in front
 
 
 def write(
@@ -48,7 +50,7 @@ def write(
         rows = np.flatnonzero(split == part)
         for label in np.unique(sampled.labels[rows]):
             (folder / FOLDERS[part] / folders[label]).mkdir(parents=True)
-        _write_metadata(folder / FOLDERS[part] / "metadata.csv", sampled, names, rows)
+        _write_metadata(folder / FOLDERS[part] / _METADATA, sampled, names, rows)
     row = 0
     with progress("PNG files", len(names)) as bar:
         for images in shards.pixels(samples):
@@ -62,11 +64,13 @@ def write(
 def label_folders(names: Sequence[str], numbers: Sequence[int]) -> list[str]:
     """A folder name for each label: the label where it makes a safe and unique folder name.
 
-    Other characters than letters, digits, ".", "-" and "_" become "_"; should two labels then
-    differ in nothing but case, every folder gets its class number in front.
+    Other characters than letters, digits, ".", "-" and "_" become "_", and what is longer than file
+    systems take is cut; should two labels then differ in nothing but case, or one be called as the
+    table beside the folders, every folder gets its class number in front.
     """
-    safe = [re.sub(r"[^\w.-]", "_", name).lstrip(".") or "_" for name in names]
-    if len({name.casefold() for name in safe}) == len(safe):
+    safe = [re.sub(r"[^\w.-]", "_", name).strip(".") for name in names]
+    safe = [name.encode()[:_LONGEST].decode(errors="ignore").strip(".") or "_" for name in safe]
+    if len({_METADATA, *map(str.casefold, safe)}) == len(safe) + 1:
         return safe
     return [f"{number}-{name}" for number, name in zip(numbers, safe, strict=True)]
 

@@ -56,7 +56,8 @@ class Described(Settings):
     """Which column of `table` holds what."""
     labels: Annotated[dict[str, str], Field(default_factory=dict)]
     """New names for labels; several with one new name are merged, those not listed stay. A class
-    that is called None, NA, - or the like needs one: these count as not known."""
+    that is called None, NA, - or the like needs one: these count as not known. Labels that are
+    whole numbers, each with a name of its own, stay the class numbers."""
     splits: Annotated[dict[str, Literal["train", "val", "test"]], Field(default_factory=dict)]
     """What the official split's parts are called where it is not train, val and test."""
 
@@ -105,7 +106,8 @@ def describe(
     settings: Described, files: list[str], ways: Mapping[str, str]
 ) -> dict[str, dict[str, str]]:
     """The attributes of the files (paths relative to `root`) that make the cohort; those in
-    `columns.attributes` as "attributes.<column>". `ways` are other paths to some of the files,
+    `columns.attributes` as "attributes.<column>", and the class number as "class" where the labels
+    are numbers to which `labels` gives names. `ways` are other paths to some of the files,
     through links, by which a table may name them.
 
     Raises:
@@ -239,9 +241,20 @@ def _rename(settings: Described, described: dict[str, dict[str, str]]) -> None:
                 f"source.{key}s: no image has the {key} {absent!r}; those found are "
                 f"{', '.join(map(repr, sorted(found))) or 'none'}"
             )
+        several = {of for of in by_key if len({names[n] for n in names if ids.key(n) == of}) > 1}
+        for name in sorted(found - set(names)):
+            if ids.key(name) in several:
+                like = [n for n in names if ids.key(n) == ids.key(name)]
+                raise UserError(
+                    f"source.{key}s: the {key} {name!r} may be any of "
+                    f"{', '.join(map(repr, like))}, which get several names; list it, too"
+                )
+        new = {name: names.get(name) or by_key.get(ids.key(name), name) for name in found}
+        number = _class_numbers(new) if key == "label" and names else {}
         for of in described.values():
             if key in of:
-                of[key] = names.get(of[key]) or by_key.get(ids.key(of[key]), of[key])
+                of.update({"class": number[of[key]]} if number else {})
+                of[key] = new[of[key]]
     for of in described.values():
         of.update({name: "" for name in ("session", "split") if ids.is_unknown(of.get(name, ""))})
     for name in ("patient", "label"):
@@ -264,6 +277,16 @@ def _rename(settings: Described, described: dict[str, dict[str, str]]) -> None:
             f"{settings.root}: an official split calls its parts {', '.join(map(repr, odd))}; say "
             "which is train, val or test under source.splits"
         )
+
+
+def _class_numbers(new: Mapping[str, str]) -> dict[str, str]:
+    """The class number of every label by the text found, where all are whole numbers and `new`
+    gives each a name of its own; otherwise none."""
+    number = {name: ids.key(name) for name in new}
+    names = {(number[name], ids.key(as_) if as_ else "") for name, as_ in new.items()}
+    whole = all(re.fullmatch("[0-9]{1,9}", of) for of in number.values())
+    one_to_one = len(names) == len({of for of, _ in names}) == len({of for _, of in names})
+    return number if whole and one_to_one else {}
 
 
 def _note(text: str) -> None:

@@ -16,15 +16,18 @@ from synthcohort.errors import first
 _UNKNOWN = {
     "na", "n.a", "n.a.", "n/a", "<na>", "nan", "-nan", "1.#qnan", "nat", "none", "null", "nil",
     "unknown", "not known", "not available", "undefined",
+    "-9223372036854775808", "-2147483648",  # what pandas and R have for it among whole numbers
     "#n/a", "#na", "#value!", "#ref!", "#name?", "#div/0!", "#null!", "#num!",
 }  # fmt: skip
+_INVISIBLE = {"Cf", "Cc"}
 _QUOTES = "\"'`´‘’“”„«»"
 
 
 def normal(text: str) -> str:
     """The normal form of an id or a label: Unicode's composed form (NFC), no invisible characters
-    (zero-width marks, byte order marks, soft hyphens), white space as single blanks within."""
-    visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    (zero-width marks, byte order marks, soft hyphens, control characters), white space as single
+    blanks within."""
+    visible = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _INVISIBLE)
     return " ".join(unicodedata.normalize("NFC", visible).split())
 
 
@@ -32,23 +35,35 @@ def is_unknown(text: str) -> bool:
     """Whether a text means that nothing is known: empty, NA, NaN, None, n/a, null, - and the
     like."""
     text = normal(text).casefold()
-    return text in _UNKNOWN or not text.strip("-–—_.?/\\ ")
+    return text in _UNKNOWN or not text.strip("-–—_.?/\\# ")
 
 
 def is_shortened(text: str) -> bool:
-    """Whether a spreadsheet has made a long number short (1.23457E+11), its last digits lost."""
-    return re.fullmatch(r"\d(\.\d+)?e\+\d{2,}", normal(text), re.IGNORECASE) is not None
+    """Whether a spreadsheet has made a long number short (1.23457E+11, 1,2E+11 or 1.2E11), its last
+    digits lost."""
+    short = r"-?\d(([.,]\d+)?e\+\d{2,}|[.,]\d+e\d{2,})"
+    return re.fullmatch(short, normal(text), re.IGNORECASE) is not None
 
 
 def key(text: str) -> str:
     """The same for ids or labels that differ only in case, in zeros in front of a number, in
-    quotation marks around them, in a spreadsheet's .0, or in their Unicode form."""
+    quotation marks around them, in a spreadsheet's .0, in marks between thousands (1,000 and 1000),
+    in the script of their digits, in the kind of a dash (P-1 and P–1), or in their Unicode form."""
     text = unicodedata.normalize("NFKC", normal(text).strip(_QUOTES).strip()).casefold()
+    text = text if text.isascii() else "".join(map(_plain, text))
+    if re.fullmatch(r"\d{1,3}(?:[ ,'’]\d{3})+", text):
+        text = re.sub(r"\D", "", text)
     if number := re.fullmatch(r"\+?(-?)0*(\d+)(?:\.(\d*?)0*)?", text):
         sign, whole, part = number.groups()
         return f"{sign}{whole}.{part}" if part else f"{sign}{whole}"
     # Not behind a point, where a zero in front makes another number of it.
     return re.sub(r"(?<![\d.,])0+(?=\d)", "", text)
+
+
+def _plain(c: str) -> str:
+    """A digit of any script as 0 to 9, a dash or minus of any kind as -."""
+    dash = unicodedata.category(c) == "Pd" or c == "\u2212"
+    return "-" if dash else str(unicodedata.decimal(c, c))
 
 
 class Spellings:

@@ -49,14 +49,18 @@ def what(head: bytes) -> str:
     """
     if not head:
         return "it is empty; fetch it again, or leave it out"
-    for pattern, told in _BEGINS:
-        if re.match(pattern, head, re.DOTALL):
-            return told
+    if told := kind(head):
+        return told
     text = head.decode(errors="replace")
     # The last character may be cut.
     if "\ufffd" not in text[:-1] and all(c.isprintable() or c.isspace() for c in text[:-1]):
         return "it is text; check what it says, then fetch the file again, or leave it out"
     return ""
+
+
+def kind(head: bytes) -> str:
+    """The same, but nothing of an empty file and of plain text."""
+    return next((told for begins, told in _BEGINS if re.match(begins, head, re.DOTALL)), "")
 
 
 def why(path: Path, error: Exception, begins: bytes) -> str:

@@ -5,6 +5,9 @@ import os
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from synthcohort.intake import ids
 
 
 class Files:
@@ -43,8 +46,11 @@ class Files:
         """The file that nearly has this name, in brackets; empty where none does."""
         close = self._of_last(name)
         if not close:
-            last = _caseless(_stem(self._relative(name)))
-            like = difflib.get_close_matches(last, list(self._last)[:10_000], n=1, cutoff=0.8)
+            last = _caseless(_stem(self._relative(unquote(name))))
+            some = list(self._last)[:10_000]
+            # Written otherwise (7 for 007), or else alike.
+            like = [of for of in some if ids.key(of) == ids.key(last)][:1]
+            like = like or difflib.get_close_matches(last, some, n=1, cutoff=0.8)
             close = [file for key in like for file in self._last[key]]
         return f" (there is {close[0]!r})" if close else ""
 

@@ -12,12 +12,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from synthcohort.errors import UserError, first
+from synthcohort.intake import lookalikes
 from synthcohort.intake.ids import normal
 
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
-_ENCODINGS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+_ENCODINGS = ((b"\xff\xfe\0\0", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _TRUTH = {"true": 1.0, "false": 0.0}
+# Line breaks, control characters (a wrong encoding makes them of letters) and the mark of a letter
+# that is lost; not the white space among them.
+_BROKEN = re.compile("[\r\n\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufffd]")
 
 
 def rows(
@@ -26,8 +30,8 @@ def rows(
     """The rows of a table with a header, each with the number of the line where it begins.
 
     `columns` are those that must be there, each with the settings key that names it ("" where
-    none does); what they hold comes without white space and invisible characters around it. Rows
-    in which every cell is empty are passed over.
+    none does); what they hold comes without white space and invisible characters around it, and
+    without a spreadsheet's ="…" for texts. Rows in which every cell is empty are passed over.
 
     Raises:
         UserError: no such file, not a text in UTF-8, other separators, a column that is absent or
@@ -59,7 +63,7 @@ def rows(
             odd.append(f"line {line} has {len(fields)}")
             continue
         row = {column: _bare(fields[i]) for column, i in place.items()}
-        broken += [f"line {line}: {cell!r}" for cell in row.values() if re.search("[\r\n�]", cell)]
+        broken += [f"line {line}: {cell!r}" for cell in row.values() if _BROKEN.search(cell)]
         found.append((line, row))
     if odd:
         raise UserError(
@@ -69,8 +73,8 @@ def rows(
         )
     if broken:
         raise UserError(
-            f"{path}: {len(broken)} cells hold a line break or a character that a wrong encoding "
-            f"has destroyed, {first(broken)}; mend them"
+            f"{path}: {len(broken)} cells hold a line break, a control character or a character "
+            f"that a wrong encoding has destroyed, {first(broken)}; mend them"
         )
     return found
 
@@ -95,6 +99,8 @@ def _text(path: Path) -> str:
     way = "save it again as a text in UTF-8 (Excel: “CSV UTF-8”)"
     if data.startswith(_WORKBOOKS):
         raise UserError(f"{path}: is a spreadsheet's workbook, not a text; {way}")
+    if told := lookalikes.kind(data[: lookalikes.HEAD]):
+        raise UserError(f"{path}: {told}")
     for mark, encoding in _ENCODINGS:
         if data.startswith(mark):
             raise UserError(f"{path}: is a text in {encoding}; {way}")
@@ -158,7 +164,7 @@ def _records(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[
                 f"{path}: line {line}: a quotation mark stands where it should not; {_MEND}"
             )
         # Rows that an open quotation mark has swallowed leave as many separators in the cell.
-        if width and any(_is_swallowed(cell, separator, width) for cell in fields):
+        if width and any(_is_swallowed(cell, separator, i, width) for i, cell in enumerate(fields)):
             raise UserError(
                 f"{path}: line {line}: one cell reaches to line {reader.line_num} and looks like "
                 f"rows of the table: a quotation mark is open; {_MEND}, and take line breaks out "
@@ -174,11 +180,17 @@ _MEND = (
 )
 
 
-def _is_swallowed(cell: str, separator: str, width: int) -> bool:
-    breaks = sum(bool(part.strip()) for part in re.split(r"[\r\n]+", cell)) - 1
-    return breaks > 0 and cell.count(separator) == breaks * (width - 1)
+def _is_swallowed(cell: str, separator: str, place: int, width: int) -> bool:
+    """Whether a cell, the `place`-th of its row, is the end of a row, whole rows and the beginning
+    of one; a text of several lines has its commas elsewhere."""
+    lines = [line for line in re.split(r"[\r\n]+", cell) if line.strip()]
+    rows = [width - 1 - place, *[width - 1] * (len(lines) - 2), place]
+    return len(lines) > 1 and [line.count(separator) for line in lines] == rows
 
 
 def _bare(cell: str) -> str:
-    """A cell without white space, byte order marks and zero-width marks around it."""
-    return cell.strip().strip("\ufeff\u200b\u200c\u200d\u2060").strip()
+    """A cell without white space, byte order marks and zero-width marks around it; what it means
+    where it is ="007", as Excel is told to leave a text alone."""
+    bare = cell.strip().strip("\ufeff\u200b\u200c\u200d\u2060").strip()
+    text = re.fullmatch('="([^"]*)"', bare)
+    return text[1].strip() if text else bare

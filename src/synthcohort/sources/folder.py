@@ -45,6 +45,7 @@ def read(settings: Source, root: Path | None = None) -> Iterator[Image]:
             label=of.get("label", ""),
             session=of.get("session", ""),
             split=of.get("split", ""),
+            class_number=int(of["class"]) if "class" in of else None,
             attributes={
                 name: tables.number(of[f"attributes.{name}"])
                 for name in settings.columns.attributes

@@ -287,4 +287,13 @@ def _check(parts: Sequence[_Part], names: Mapping[int, str], path: Path) -> bool
                 f"{path}: {part.split}_labels holds {part.labels[row, column]} in row {row}; "
                 f"expected whole numbers {f'among {known}' if known else 'from 0'}"
             )
+    if not several:
+        there = np.unique(np.concatenate([part.labels for part in parts]))
+        absent = [f"{name!r} ({number})" for number, name in names.items() if number not in there]
+        if absent:
+            print(
+                f"Note: {path}: no image has the class {', '.join(absent)}; class numbers begin "
+                "with 0",
+                file=sys.stderr,
+            )
     return several

@@ -101,7 +101,9 @@ def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
     classes = np.concatenate([arrays[f"{name}_classes"] for name in ORIGINS])
     for label, name in enumerate(label_names):
         chosen = places[classes == label]
-        _dots(left, chosen, colours[label], name or "no label")
+        # A legend leaves out what begins with "_".
+        legend = f" {name}" if name.startswith("_") else name or "no label"
+        _dots(left, chosen, colours[label], legend)
         if len(label_names) > len(FEW):
             # So many colours cannot all be told apart.
             left.text(*np.median(chosen, axis=0), name, weight="bold", path_effects=halo)

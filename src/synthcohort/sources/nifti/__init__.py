@@ -54,6 +54,7 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
                     source_file=scan.file.as_posix(),
                     label=scan.label,
                     split=scan.split,
+                    class_number=scan.class_number,
                     attributes=scan.attributes,
                 )
     finally:

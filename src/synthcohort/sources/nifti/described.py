@@ -41,6 +41,7 @@ def scans(settings: Source) -> list[Scan]:
             session=of.get("session", ""),
             label=of.get("label", ""),
             split=of.get("split", ""),
+            class_number=int(of["class"]) if "class" in of else None,
             attributes={
                 key: tables.number(of[f"attributes.{key}"]) for key in settings.columns.attributes
             },

@@ -20,6 +20,7 @@ class Scan:
     session: str = ""
     label: str = ""
     split: str = ""
+    class_number: int | None = None
     attributes: Mapping[str, float] = field(default_factory=dict)
     channel: int | None = None
     """Which one is taken of a volume with a fourth axis; None where there may be none."""
