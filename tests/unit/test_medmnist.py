@@ -286,3 +286,14 @@ def test_names_of_findings_travel_in_the_file(tmp_path):
 def test_names_that_contradict_are_told(tmp_path, stored, settings, said):
     labels = {f"{s}_labels": np.arange(n)[:, None] % 2 for s, n in COUNTS.items()}
     assert said in told(tmp_path, arrays() | labels | stored, **settings)
+
+
+def test_arrays_that_are_not_read_are_told(tmp_path, capsys):
+    made = arrays() | {"train_patient_ids": np.arange(4), "masks": np.zeros(3)}
+    assert len(read(write(tmp_path / "own.npz", made))) == 9
+    assert "own.npz: not read: masks, train_patient_ids" in capsys.readouterr().err
+
+
+def test_images_without_pixels_are_refused(tmp_path):
+    made = arrays() | {"val_images": np.zeros((2, 0, 8), np.uint8)}
+    assert "val_images is 2×0×8 of uint8" in told(tmp_path, made)
