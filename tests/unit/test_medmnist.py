@@ -296,3 +296,14 @@ def test_a_name_that_no_image_has_is_told(tmp_path, capsys):
     assert (
         "no image has the class 'normal' (0); class numbers begin with 0" in capsys.readouterr().err
     )
+
+
+def test_arrays_that_are_not_read_are_told(tmp_path, capsys):
+    made = arrays() | {"train_patient_ids": np.arange(4), "masks": np.zeros(3)}
+    assert len(read(write(tmp_path / "own.npz", made))) == 9
+    assert "own.npz: not read: masks, train_patient_ids" in capsys.readouterr().err
+
+
+def test_images_without_pixels_are_refused(tmp_path):
+    made = arrays() | {"val_images": np.zeros((2, 0, 8), np.uint8)}
+    assert "val_images is 2×0×8 of uint8" in told(tmp_path, made)

@@ -135,7 +135,7 @@ def test_an_absent_folder_or_file_is_told(root):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "ends before what its header announces"),
+        (b"", "it is empty"),
         (idx(pixels(4))[:-1], "ends before what its header announces"),
         (idx(pixels(4)) + b"\0", "goes on after what its header announces"),
         (b"<!doctype html><title>404</title>", "begins with 3c 21 64 6f"),
@@ -163,6 +163,7 @@ def test_a_truncated_gz_is_told(root, kept):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
+        (idx(pixels(4)), "it is called .gz but not compressed; take .gz off its name"),
         (b"please log in", "it is text"),
         (b"<html>please log in</html>", "it is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "it is a Git LFS pointer"),

@@ -186,3 +186,46 @@ def test_half_a_pair_is_told(tmp_path, absent, told):
     path.with_suffix(absent).write_bytes(b"")
     with pytest.raises(UserError, match="it is empty"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        (108, np.float32(0), "voxels begin at byte 0, but itself reaches to byte 348"),
+        (108, np.float32(300), "voxels begin at byte 300"),
+        (80, np.float32(0), "gives the voxels the size 0×1×1"),
+        (88, np.float32(0), "gives the voxels the size 1×1×0"),
+    ],
+)
+@pytest.mark.parametrize("name", [PACKED, PACKED.removesuffix(".gz")])
+def test_a_header_that_cannot_be_true_is_told(tmp_path, name, place, value, told):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    image = nibabel.Nifti1Image(voxels(), None)
+    image.set_qform(np.eye(4), code=1)
+    nibabel.save(image, path)
+    content = bytearray(gzip.decompress(path.read_bytes()) if path == tmp_path / PACKED else b"")
+    content = content or bytearray(path.read_bytes())
+    content[place : place + 4] = value.tobytes()
+    path.write_bytes(gzip.compress(content) if path == tmp_path / PACKED else content)
+    with pytest.raises(UserError, match=told) as error:
+        read(tmp_path)
+    assert str(path) in str(error.value)
+
+
+def test_what_is_packed_twice_is_told(tmp_path):
+    path, content = packed(tmp_path)
+    path.write_bytes(gzip.compress(content))
+    with pytest.raises(UserError, match="inside its compression it is compressed by gzip"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_what_looks_like_a_segmentation_is_told(tmp_path, capsys, dtype):
+    save(tmp_path, voxels())
+    assert read(tmp_path) and "segmentation" not in capsys.readouterr().err
+    save(tmp_path, (voxels() // 250).astype(dtype), "sub-02/anat/sub-02_T1w.nii")
+    assert len(read(tmp_path)) == 6
+    told = capsys.readouterr().err
+    assert "1 volume with 10 different values or fewer, as segmentations have" in told
+    assert "sub-02_T1w.nii" in told

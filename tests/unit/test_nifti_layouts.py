@@ -88,6 +88,9 @@ def test_a_channel_along_the_fourth_axis_is_taken(tmp_path, capsys):
         taken(tmp_path, "decathlon", channel=2)
     with pytest.raises(UserError, match="three dimensions"):
         taken(tmp_path, "folder", expression="(?P<patient>.+)")
+    save(tmp_path, voxels(9), "imagesTr/b.nii")
+    with pytest.raises(UserError, match=r"b\.nii: has 1 channel, but source\.channel is 1"):
+        taken(tmp_path, "decathlon", channel=1)
 
 
 @pytest.mark.parametrize("masks", [True, False])
@@ -152,6 +155,13 @@ def test_a_table_adds_labels_to_cases(tmp_path):
     [
         ({"training": [{"image": "./imagesTr/hip_001.nii.gz"}]}, "does not list 1 volumes"),
         ({"numTraining": 260}, "counts 260 cases in imagesTr/, where there are 2"),
+        (
+            {
+                "numTraining": 9,
+                "training": [{"image": f"imagesTr/hip_00{n}.nii.gz"} for n in (1, 4)],
+            },
+            "counts 9 cases in imagesTr/, where there are 2",
+        ),
         ({"numTraining": 2, "numTest": 5}, ""),
         ({"training": [{"image": f"./imagesTr/hip_00{n}.nii.gz"} for n in (1, 4)]}, ""),
     ],

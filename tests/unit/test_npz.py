@@ -1,6 +1,7 @@
 """npz files: what is read of them, and what is said of those that are damaged or something else."""
 
 import io
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def test_python_objects_are_not_read(tmp_path):
         (b"version https://git-lfs.github.com/spec/v1\n", "it is a Git LFS pointer"),
         (b"\x93NUMPY\1\0v\0{'descr'", "it is one array of numpy (npy)"),
         (b"\x1f\x8b\x08\0", "it is compressed by gzip"),
+        (pickle.dumps({"train_images": [1]}), "it is a pickle of Python"),
         (b"PK\3\4" + bytes(80), "it is damaged or truncated"),
     ],
 )
@@ -72,12 +74,28 @@ def test_an_npz_that_needs_a_password_or_another_format_is_told(tmp_path):
     content = path.read_bytes()
     place = content.index(b"PK\1\2")
     path.write_bytes(content[: place + 8] + b"\1" + content[place + 9 :])
-    assert "encrypted" in told(path)
+    assert "encrypted" in told(path) and "damaged" not in told(path)
     data = bytearray(content)
     data[data.index(b"NUMPY") + 5] = 9
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.npy", bytes(data[data.index(b"\x93NUMPY") : place]))
     assert "version 9.0 of numpy's format" in told(path)
+
+
+def test_an_array_that_is_there_twice_is_refused(tmp_path):
+    path = stored(tmp_path / "a.npz", ARRAY, (1, 0))
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("a.npy", archive.read("a.npy"))
+    assert "holds a twice" in told(path)
+
+
+@pytest.mark.parametrize("name", ["b", "readme.txt", "b.npy.bak"])
+def test_what_is_no_array_is_not_named_as_one(tmp_path, name):
+    path = stored(tmp_path / "a.npz", ARRAY, (1, 0))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, archive.read("a.npy"))
+    with npz.opened(path) as opened:
+        assert opened.names == ["a"]
 
 
 @given(data=st.data())

@@ -42,6 +42,19 @@ def test_a_cohort_that_would_come_out_dark_is_refused(pictures, said):
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize("high", [1023, 4095, 16383])
+@pytest.mark.parametrize("hot", [[0], [0, 1, 2]], ids=str)
+def test_single_hot_pixels_make_no_cohort_bright(high, hot):
+    pictures = [ramp(high) for _ in range(3)]
+    for i in hot:
+        pictures[i][2, 3] = 65535
+    with pytest.raises(UserError) as error:
+        cohort(*pictures)
+    told = f"above {high} of 65535, but for single pixels up to 65535"
+    assert told in str(error.value) and "source.bits: 16 (taken" in str(error.value)
+    assert len(cohort(*pictures, bits=16)) == 3
+
+
 def test_a_source_without_the_setting_names_none():
     with pytest.raises(UserError) as error:
         cohort(ramp(4095), key="")

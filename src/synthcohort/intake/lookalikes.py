@@ -31,6 +31,11 @@ _BEGINS = (
     (rb".{344}n[+i]1\0", "it is a NIfTI volume; give its folder to the source `nifti`"),
     (rb"\x89HDF", "it is an HDF5 file; export what it holds"),
     (rb"\x93NUMPY", "it is one array of numpy (npy); save it in the format asked for"),
+    (
+        rb"\x80[\x02-\x05][\x95(}\]c]",
+        "it is a pickle of Python, which can run programs when it is read; save it in the format "
+        "asked for",
+    ),
     (rb"....ftyp(heic|heix|mif1|msf1|avif)", "it is a HEIC or AVIF picture; convert it to PNG"),
     (rb"....ftyp", "it is a film (MP4 or MOV); save the frames that are meant as PNG"),
     (rb"8BPS", "it is a Photoshop file; export it as PNG or TIFF"),

@@ -25,11 +25,15 @@ class Npz:
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self.path, self._archive = path, archive
-
-    @property
-    def names(self) -> list[str]:
+        # Without .npy it is something else that was packed with them.
+        arrays = [name for name in archive.namelist() if name.endswith(".npy")]
+        self.names = sorted(name.removesuffix(".npy") for name in arrays)
         """The names of the arrays."""
-        return sorted(name.removesuffix(".npy") for name in self._archive.namelist())
+        if twice := sorted({name for name in self.names if self.names.count(name) > 1}):
+            raise UserError(
+                f"{path}: holds {', '.join(twice)} twice, and nobody says which is right; save it "
+                "again with numpy.savez"
+            )
 
     def header(self, name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
         """Shape, whether it lies in Fortran order, and type of an array, without its values.
@@ -89,7 +93,8 @@ def opened(path: Path) -> Iterator[Npz]:
     """An npz file, open for reading.
 
     Raises:
-        UserError: it is absent or no npz; while it is open, its content is damaged.
+        UserError: it is absent or no npz, or holds an array twice; while it is open, its content
+            is damaged or locked by a password.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -102,6 +107,8 @@ def opened(path: Path) -> Iterator[Npz]:
         zlib.error,
         zipfile.BadZipFile,
     ) as error:
-        raise UserError(
-            f"{path}: cannot be read as an npz: {lookalikes.why(path, error, b'PK')}"
-        ) from None
+        if isinstance(error, RuntimeError):
+            why = f"{error}; save it again with numpy.savez"
+        else:
+            why = lookalikes.why(path, error, b"PK")
+        raise UserError(f"{path}: cannot be read as an npz: {why}") from None

@@ -9,6 +9,9 @@ from synthcohort.errors import UserError, first
 
 # An image is dark whose largest value is below this share of the range: 4095 of 65,535.
 _DARK = 1 / 16
+# One pixel of so many, and one at least, is not counted where it is four times as bright as all
+# others: a detector's hot pixel does not make an image bright.
+_HOT = 10_000
 _CONVERT = "convert the images so that all of them use the whole range of 8 or 16 bits"
 
 
@@ -23,6 +26,7 @@ class UsedRange:
     def __init__(self, root: Path, bits: int | None = None, key: str = "") -> None:
         self._root, self._bits, self._key = root, bits, key
         self._seen: dict[int, list[tuple[str, int, float]]] = {8: [], 16: []}
+        self._hot = 0  # the brightest of the pixels that are not counted
 
     def scaled(
         self, values: np.ndarray, name: str, *, own: int | None = None, inverted: bool = False
@@ -46,7 +50,9 @@ class UsedRange:
             )
         if low < high:  # an empty picture tells nothing
             short = name.removeprefix(f"{self._root}").lstrip("/: ")
-            self._seen[depth].append((short, high, high / full))
+            usual = _usual(values)
+            self._hot = max(self._hot, high if usual < high and depth == 16 else 0)
+            self._seen[depth].append((short, usual, usual / full))
         top = 255 if bits <= 8 else 65535
         if inverted:
             values = full - values.astype(np.int64)
@@ -75,10 +81,12 @@ class UsedRange:
         ]
         few = f"{len(dark)} images stay below 1/16 of that, {first(dark)}" if dark else ""
         if self._bits is None and wholly:
+            apart = f", but for single pixels up to {self._hot}" if self._hot else ""
+            least = f"{largest.bit_length()} (the least that holds them) or "
             self._refuse(
-                f"no image of 16 bits or more has a value above {largest} of 65535: all would come "
-                f"out dark{f'; {few}' if few else ''}",
-                f"{largest.bit_length()} (the least that holds them) or 16 (taken as they are)",
+                f"no image of 16 bits or more has a value above {largest} of 65535{apart}: all "
+                f"would come out dark{f'; {few}' if few else ''}",
+                f"{'' if self._hot else least}16 (taken as they are)",
             )
         elif self._bits is None and dark:
             self._refuse(
@@ -95,3 +103,11 @@ class UsedRange:
 
     def _note(self, text: str) -> None:
         print(f"Note: {self._root}: {text}", file=sys.stderr, flush=True)
+
+
+def _usual(values: np.ndarray) -> int:
+    """The largest value, or the next where a few pixels alone are far above it."""
+    flat = values.ravel()
+    place = max(0, flat.size - 2 - flat.size // _HOT)
+    high, rest = int(flat.max()), int(np.partition(flat, place)[place])
+    return rest if 0 < 4 * rest < high else high

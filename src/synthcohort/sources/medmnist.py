@@ -23,6 +23,9 @@ _LAYOUT = (
     "expected MedMNIST's layout: {train,val,test}_images of N×H×W or N×H×W×3, uint8 or uint16, and "
     "{train,val,test}_labels of N×1 class numbers or N×K zeros and ones"
 )
+_KNOWN = {"label_names", "label_numbers"} | {
+    f"{split}_{what}" for split in SPLITS for what in ("images", "labels", "patients")
+}
 
 
 class Source(Declared):
@@ -144,6 +147,8 @@ def read(settings: Source, root: Path | None) -> Iterator[Image]:
         names = _names(archive, path, given)
         parts = [_part(archive, path, split) for split in SPLITS]
         several = _check(parts, names, path)
+        if unread := sorted({*archive.names} - _KNOWN):
+            print(f"Note: {path}: not read: {', '.join(unread)}", file=sys.stderr, flush=True)
         with progress("reading images", total=sum(part.shape[0] for part in parts)) as bar:
             for part in parts:
                 pictures = archive.rows(f"{part.split}_images")
@@ -203,8 +208,8 @@ def _part(archive: npz.Npz, path: Path, split: str) -> _Part:
             found = ", ".join(archive.names) or "none"
             raise UserError(f"{path}: has no array {key}; {_LAYOUT}; there are {found}")
     shape, by_columns, dtype = archive.header(f"{split}_images")
-    colours = len(shape) == 4 and shape[3] == 3
-    if not (len(shape) == 3 or colours) or dtype.kind != "u" or dtype.itemsize > 2:
+    pictures = (len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)) and 0 not in shape[1:]
+    if not pictures or dtype.kind != "u" or dtype.itemsize > 2:
         raise UserError(
             f"{path}: {split}_images is {'×'.join(map(str, shape))} of {dtype}; {_LAYOUT}"
         )

@@ -171,9 +171,18 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             yield file
+    except gzip.BadGzipFile as error:
+        raise UserError(f"{path}: cannot be read: {_unpacked(path, error)}") from None
     except (OSError, EOFError, zlib.error) as error:
         begins = b"\x1f\x8b" if path.suffix == ".gz" else b""
         raise UserError(f"{path}: cannot be read: {lookalikes.why(path, error, begins)}") from None
+
+
+def _unpacked(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        if file.read(3) == bytes((0, 0, _UINT8)):
+            return "it is called .gz but not compressed; take .gz off its name"
+    return lookalikes.why(path, error, b"\x1f\x8b")
 
 
 def _count(file: IO[bytes], path: Path, item: tuple[int, ...]) -> int:
@@ -196,6 +205,8 @@ def _count(file: IO[bytes], path: Path, item: tuple[int, ...]) -> int:
 
 def _exactly(file: IO[bytes], size: int, path: Path) -> bytes:
     if len(data := file.read(size)) < size:
+        if not path.stat().st_size:
+            raise UserError(f"{path}: cannot be read: {lookalikes.what(b'')}")
         raise UserError(f"{path}: ends before what its header announces; fetch it again")
     return data
 

@@ -40,6 +40,7 @@ class Decoder:
                 self.inverted = greys.inverted(self.dataset)
             except Exception:  # whatever a damaged file makes of pydicom; its words may hold ids
                 raise Broken("it cannot be read, it is damaged or cut off") from None
+        self._check_meaning()
 
     def stored(self, frame: int) -> np.ndarray:
         """The stored values of a frame, H×W, or H×W×3 RGB where the image is in colour.
@@ -138,6 +139,23 @@ class Decoder:
                 "convert it, or take it out",
             )
         return pixels
+
+    def _check_meaning(self) -> None:
+        stored, high = self.dataset.get("BitsStored"), self.dataset.get("HighBit")
+        plain = not self.dataset.file_meta.TransferSyntaxUID.startswith("1.2.840.10008.1.2.4")
+        if plain and isinstance(stored, int) and isinstance(high, int) and high != stored - 1:
+            raise Broken(
+                f"its values are {stored} bits up to number {high} (Bits Stored, High Bit), which "
+                "the standard no longer allows and decoders take for other values",
+                "convert it so that High Bit is Bits Stored less 1, or take it out",
+            )
+        if self.dataset.get("PresentationLUTShape") == "INVERSE" and not self.inverted:
+            raise Broken(
+                "it contradicts itself: Photometric Interpretation is "
+                f"{self.dataset.PhotometricInterpretation}, but Presentation LUT Shape is INVERSE, "
+                "as only MONOCHROME1 has it",
+                "look at it, and mend the tag that is wrong",
+            )
 
     def _check_square(self) -> None:
         for keyword in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):

@@ -124,19 +124,22 @@ def group(dataset: "Dataset", frame: int, sequence: str, keyword: str) -> Any:
 def _table(item: "Dataset", dataset: "Dataset") -> Table:
     data = item["LUTData"].value
     greys = list(np.frombuffer(data, "<u2").tolist() if isinstance(data, bytes) else data)
-    start = item.LUTDescriptor[1]
-    # The standard lets writers store a negative start in an unsigned element.
-    if dataset.PixelRepresentation == 1 and start >= 2**15:
-        start -= 2**16
+    start = _signed(item.LUTDescriptor[1], dataset)
     # The bits that the table says it has are often more than it uses.
     return Table(start, tuple(greys), max(1, 2 ** max(greys).bit_length() - 1))
+
+
+def _signed(value: int, dataset: "Dataset") -> int:
+    """A stored value that writers may have put, though negative, into an unsigned element."""
+    return value - 2**16 if dataset.PixelRepresentation == 1 and value >= 2**15 else value
 
 
 def _padding(stored: np.ndarray, dataset: "Dataset") -> np.ndarray | None:
     first = dataset.get("PixelPaddingValue")
     if first is None:
         return None
-    last = dataset.get("PixelPaddingRangeLimit", first)
+    last = _signed(dataset.get("PixelPaddingRangeLimit", first), dataset)
+    first = _signed(first, dataset)
     return (stored >= min(first, last)) & (stored <= max(first, last))
 
 

@@ -117,6 +117,8 @@ def read(path: Path, relative: str, keywords: Sequence[str]) -> Header | None:
             if head[128:132] == b"DICM":
                 raise Broken("it does not say what it is (SOPClassUID) and has no pixels")
             return _no_dicom(path, head)
+        if not has_pixels and _is_cut(dataset):
+            raise Broken("it is cut off within its header")
         try:
             header = _header(dataset, relative, has_pixels, keywords)
         except Exception:  # as above
@@ -193,6 +195,12 @@ def _header(dataset: "Dataset", relative: str, has_pixels: bool, keywords: Seque
 def _sop_class(dataset: "Dataset") -> str:
     of = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
     return str(of or "")
+
+
+def _is_cut(dataset: "Dataset") -> bool:
+    """Whether the class ends early, which would count as one that is no image."""
+    whole = str(dataset.file_meta.get("MediaStorageSOPClassUID") or "")
+    return _sop_class(dataset) != whole and whole.startswith(_sop_class(dataset))
 
 
 def _text(dataset: "Dataset", keyword: str) -> str:

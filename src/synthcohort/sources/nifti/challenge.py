@@ -171,7 +171,7 @@ def _compare(settings: Source, found: dict[Path, str]) -> None:
         count = stated.get(counting)
         if listed and (more := sorted(here - listed)):
             _note(f"{path}: does not list {len(more)} volumes that are taken, {first(more)}")
-        elif not listed and isinstance(count, int) and count != len(here):
+        if isinstance(count, int) and count != len(here):
             _note(f"{path}: counts {count} cases in {part}/, where there are {len(here)}")
 
 

@@ -4,8 +4,12 @@ import gzip
 import re
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synthcohort.intake.lookalikes import HEAD, what
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Header
 
 _GZIP = b"\x1f\x8b"
 # The header's own size, with which NIfTI-1 and NIfTI-2 begin, in both orders of bytes.
@@ -54,6 +58,21 @@ def why(paths: list[Path], reason: str) -> str:
     elif "w2 should be positive" in reason:
         reason = "the quaternion of its qform is longer than 1, so it is no rotation"
     return f"{' '.join(reason.split())}; fetch or convert it again"
+
+
+def header_fault(header: "Nifti1Header", pair: bool) -> str:
+    """What a header says that cannot be, and that nibabel would mend or follow without a word."""
+    place = int(header["vox_offset"])
+    if not pair and place < header.sizeof_hdr:
+        return (
+            f"the header says that the voxels begin at byte {place}, but itself reaches to byte "
+            f"{header.sizeof_hdr}"
+        )
+    sizes = header["pixdim"][1:4]
+    if header["sform_code"] <= 0 < header["qform_code"] and (sizes == 0).any():
+        told = "×".join(f"{size:g}" for size in sizes)
+        return f"the header gives the voxels the size {told} (pixdim), and no sform gives another"
+    return ""
 
 
 def _head(path: Path) -> bytes:

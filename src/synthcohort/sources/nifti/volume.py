@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from synthcohort.errors import UserError
+from synthcohort.intake.lookalikes import what
 from synthcohort.sources.nifti import damage, geometry
 from synthcohort.sources.nifti.remarks import Remarks
 
@@ -16,6 +17,9 @@ ENDINGS = (".nii", ".nii.gz", ".img", ".img.gz")
 """What the names of volumes end in, in any case; an .img has its header in an .hdr beside it."""
 
 HEADERS = (".hdr", ".hdr.gz")
+
+# Different values of a volume up to which it looks like a segmentation.
+_FEW = 10
 
 
 class Volume(NamedTuple):
@@ -61,7 +65,19 @@ def load(path: Path, form: geometry.Form | None, channel: int | None, remarks: R
             f"{path}: {bad} of {voxels.size} voxels are NaN or infinite; mend the volume, for "
             "instance by setting them to the background's value"
         )
+    if _is_of_few_values(voxels):
+        remarks.add(
+            path,
+            f"with {_FEW} different values or fewer, as segmentations have: if that is one, leave "
+            "it out",
+        )
     return _canonical(voxels, matrix)
+
+
+def _is_of_few_values(voxels: np.ndarray) -> bool:
+    # Images show it in a few voxels; counting all takes as long as reading them.
+    flat = voxels.ravel(order="K")
+    return all(len(np.unique(part)) <= _FEW for part in (flat[:: flat.size // 1000 + 1], flat))
 
 
 def _opened(path: Path, files: list[Path]) -> "Nifti1Pair":
@@ -82,6 +98,10 @@ def _opened(path: Path, files: list[Path]) -> "Nifti1Pair":
             head = file.read(damage.HEADER)
         for kind in (Nifti1Pair, Nifti2Pair) if pair else (Nifti1Image, Nifti2Image):
             if kind.header_class.may_contain_header(head):
+                # As it stands: nibabel takes for 1 mm what is 0 in it.
+                raw = head[: kind.header_class.sizeof_hdr]
+                if told := damage.header_fault(kind.header_class(raw, check=False), pair):
+                    raise UserError(f"{files[0]}: {told}; mend the header, or convert it again")
                 return kind.from_file_map(places)
     except _unreadable() as error:
         raise UserError(
@@ -92,7 +112,9 @@ def _opened(path: Path, files: list[Path]) -> "Nifti1Pair":
             f"{path}: is an Analyze 7.5 volume, not NIfTI: its header does not say how the patient "
             "lies; convert it from the original images, or with a tool that is told the orientation"
         )
-    reason = damage.why(files, "its first bytes are not the header of one")
+    packed = files[0].name.lower().endswith(".gz") and what(head)
+    within = packed and f"inside its compression {packed}"
+    reason = within or damage.why(files, "its first bytes are not the header of one")
     raise UserError(f"{path}: cannot be read as a NIfTI volume: {reason}")
 
 
@@ -150,9 +172,11 @@ def _values(image: "Nifti1Pair", path: Path, channel: int | None, remarks: Remar
             f"{path}: expected a volume of three dimensions, got the shape {image.shape}"
             + ("; write the volume that is meant to a file of its own" if len(shape) > 3 else "")
         )
-    if several and channel >= shape[3]:
+    channels = shape[3] if several else 1
+    if channel is not None and channel >= channels:
         raise UserError(
-            f"{path}: has {shape[3]} channels, but source.channel is {channel} (the first is 0)"
+            f"{path}: has {channels} channel{'s' * (channels > 1)}, but source.channel is "
+            f"{channel} (the first is 0)"
         )
     # Floats of 32 bits hold integers up to 2^24 only.
     stored = image.get_data_dtype()
