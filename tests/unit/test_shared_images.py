@@ -27,7 +27,8 @@ def test_pairs_are_told_by_two_patients_and_listed_whole(tmp_path):
     images[20:24] = images[:4]
     images[25] = np.roll(images[5], 1, axis=1)
     images[7] = np.roll(images[6], 1, axis=0)
-    cohort = cohort_of(tmp_path / "cohort", images, patients, official=OFFICIAL)
+    labels = ["x"] * 15 + ["y"] * 15
+    cohort = cohort_of(tmp_path / "cohort", images, patients, labels, OFFICIAL)
     with pytest.raises(UserError) as told:
         run(cohort, **WHOLE)
     lines = str(told.value).splitlines()
@@ -48,9 +49,11 @@ def test_pairs_are_told_by_two_patients_and_listed_whole(tmp_path):
     assert rows[0] == {
         "image_id": "a/0",
         "patient_id": "a",
+        "label": "x",
         "split": "train",
         "other_image_id": "b/20",
         "other_patient_id": "b",
+        "other_label": "y",
         "other_split": "test",
         "correlation": "1.0000",
         "same_bytes": "yes",
@@ -74,7 +77,7 @@ def test_many_pairs_of_patients_are_cut_short_in_words_alone(tmp_path):
 def test_nothing_shared_is_said_too(tmp_path):
     run(cohort_of(tmp_path / "cohort", pictures(30), [f"p{i}" for i in range(30)]))
     assert (tmp_path / "near_duplicates.csv").read_text() == (
-        "image_id,patient_id,split,other_image_id,other_patient_id,other_split,"
+        "image_id,patient_id,label,split,other_image_id,other_patient_id,other_label,other_split,"
         "correlation,same_bytes,across\n"
     )
     assert Image.open(tmp_path / "near-duplicates.png").height < 300

@@ -15,6 +15,7 @@ from synthcohort.progress import progress
 
 _MOST = 200_000
 _IN_REPORT = 10_000
+_ONE = 1 - 1e-6
 _METHOD = (
     "Images of different patients are compared in grey. Candidates: correlation of box-averaged "
     "thumbnails, largest over the shifts, from candidate_correlation. Confirmed: Pearson "
@@ -61,9 +62,11 @@ def search(cohort: Cohort, correlation: float) -> Findings:
 
     # Thumbnails drop fine structure that two copies may share, so they may differ by more.
     loose = 1 - 3 * (1 - correlation)
-    index = Index(cohort.images, loose)
+    # Rounding keeps equal images just below 1.
+    index = Index(cohort.images, min(loose, _ONE))
+    least = min(correlation, _ONE)
     pairs, candidates = _Pairs(), 0
-    for compared, found, values in _compared(cohort.images, patients, index, correlation):
+    for compared, found, values in _compared(cohort.images, patients, index, least):
         candidates += compared
         pairs.add(found, values)
     method = {

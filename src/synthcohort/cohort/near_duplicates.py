@@ -12,8 +12,8 @@ from synthcohort.drawing import displayed, save
 from synthcohort.files import atomic_file
 
 _DRAWN, _BESIDE = 12, 3
-_LONGEST_NAME = 34
-_COLUMNS = ("image_id", "patient_id", "split")
+_LONGEST = 30  # characters above a picture
+_COLUMNS = ("image_id", "patient_id", "label", "split")
 
 
 class Shared(NamedTuple):
@@ -68,8 +68,8 @@ def sentences(cohort: Cohort, splits: Sequence[str], pairs: Sequence[Shared]) ->
 
 
 def write_pairs(cohort: Cohort, splits: Sequence[str], pairs: Sequence[Shared], out: Path) -> None:
-    """Write a CSV with a row a pair: image_id, patient_id and split of the one and of the other,
-    correlation (empty where it is not defined), and same_bytes and across (yes or no)."""
+    """Write a CSV with a row a pair: image_id, patient_id, label and split of the one and of the
+    other, correlation (empty where it is not defined), and same_bytes and across (yes or no)."""
     with atomic_file(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         others = (f"other_{name}" for name in _COLUMNS)
@@ -95,41 +95,37 @@ def draw_shared(
     from matplotlib.figure import Figure
 
     shown = pairs[:_DRAWN]
-    high = -(-len(shown) // _BESIDE)
-    figure = Figure(figsize=(3.2 * _BESIDE, 0.6 + 2.3 * high))
+    high, top = -(-len(shown) // _BESIDE), 1.1
+    figure = Figure(figsize=(3.2 * _BESIDE, top + 2.1 * high))
     what = f"the same bytes, or a correlation from {least:g}"
     if not shown:
         figure.text(0.5, 0.5, f"No two patients share images ({what})", ha="center", va="center")
     else:
-        rest = f"The first {len(shown)} of {len(pairs)} pairs" if len(pairs) > len(shown) else "All"
-        figure.suptitle(f"Images that two patients share ({what})\n{rest}", fontsize=9)
-        figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.6 / (0.6 + 2.3 * high), 0.05, 0.55)
+        rest = f"the first {len(shown)} of {len(pairs)} pairs" if len(pairs) > len(shown) else "all"
+        figure.suptitle(f"Images that two patients share ({what}): {rest}", fontsize=10)
+        space = 1 - top / (top + 2.1 * high)
+        figure.subplots_adjust(0.01, 0.01, 0.99, space, wspace=0.06, hspace=0.45)
     for place, pair in enumerate(shown):
-        names = [
-            _short(" ".join((name, f"({patient}, {split})")))
-            for name, patient, split in (
-                _named(cohort, splits, pair.first),
-                _named(cohort, splits, pair.second),
-            )
-        ]
         for side, row in enumerate((pair.first, pair.second)):
+            name, *rest = _named(cohort, splits, row)
+            how = _how(pair) + (", in two splits" if pair.across else "")
+            lines = ["" if side else how, _short(name), _short(", ".join(filter(None, rest)))]
             axes = figure.add_subplot(high, 2 * _BESIDE, 2 * place + side + 1)
             axes.imshow(displayed(cohort.images[row]), cmap="grey", vmin=0, vmax=1)
             axes.set_axis_off()
-            if side == 0:
-                title = "\n".join((*names, _how(pair) + (", in two splits" if pair.across else "")))
-                # An identifier may hold what would be read as mathematics.
-                axes.set_title(title, loc="left", fontsize=6, parse_math=False)
+            # An identifier may hold what would be read as mathematics.
+            axes.set_title("\n".join(lines), loc="left", fontsize=6, parse_math=False)
     save(figure, out)
 
 
-def _named(cohort: Cohort, splits: Sequence[str], row: int) -> tuple[str, str, str]:
-    return cohort.rows[row]["image_id"], cohort.rows[row]["patient_id"], splits[row]
+def _named(cohort: Cohort, splits: Sequence[str], row: int) -> tuple[str, ...]:
+    image = cohort.rows[row]
+    return image["image_id"], image["patient_id"], image["label"], splits[row]
 
 
 def _how(pair: Shared) -> str:
     return "same bytes" if pair.same_bytes else f"correlation {pair.correlation:.4f}"
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}"
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"…{text[1 - _LONGEST :]}"
