@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from synthcohort import __version__, config
 from synthcohort.errors import UserError
+from synthcohort.hardware.cards import take
 from synthcohort.hardware.variables import before_torch, preferred, variable
 from synthcohort.stages import STAGES, Stage
 
@@ -112,6 +113,8 @@ def _add_stage(parser: argparse.ArgumentParser, name: str, stage: Stage) -> None
         parser.add_argument("--seed", type=int, required=True)
     if stage.hardware:
         _add_hardware(parser)
+        own = "GPUs to take for itself, of those that no other command has; 0: cuda:0, taken or not"
+        parser.add_argument("--gpus", type=int, default=0, metavar="N", help=own)
     if stage.training:
         _add_training(parser)
     parser.add_argument("--journal", type=Path, help="where to keep the record of this run")
@@ -155,6 +158,7 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
 
     if stage.hardware:
         before_torch()
+        take(given.gpus, given.device)
     worker = "LOCAL_RANK" in os.environ  # torchrun sets it
     if stage.training and given.processes > 1 and not worker:
         from synthcohort.training.launch import launch

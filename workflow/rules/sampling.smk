@@ -13,11 +13,13 @@ rule sample:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.sampling),
+    resources:
+        gpu=0,
     shell:
         "synthcohort sample --settings {params.settings:q} --seed {params.seed}"
         " --shard {wildcards.shard} --cohort {params.cohort} --split {input.split}"
         " --autoencoder {input.autoencoder} --diffusion {input.diffusion} --out {output}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
 
