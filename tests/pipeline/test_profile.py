@@ -8,6 +8,7 @@ import yaml
 from tiny import REPOSITORY, configured, run
 
 PROFILES = REPOSITORY / "workflow/profiles"
+GPUS = ("slurm", "workstation")
 NETWORKS = {
     *("autoencoder", "encode", "diffusion", "sample", "classifier", "features", "guidance"),
     *("search", "evaluate_images", "evaluate_membership", "evaluate_real_or_synthetic"),
@@ -43,8 +44,9 @@ def planned(tmp_path_factory) -> dict[str, str]:
 
 
 def test_the_profile_names_only_rules_there_are(planned):
+    assert all(settings(name)["set-scatter"].keys() == {"sample"} for name in GPUS)
     assert set(SETTINGS["slurm-array-jobs"].split(", ")) <= planned.keys()
-    for profile in ("slurm", "workstation"):
+    for profile in GPUS:
         named = {*settings(profile)["set-resources"], *settings(profile)["set-threads"]}
         assert named <= planned.keys()
 
@@ -60,6 +62,16 @@ def test_on_a_workstation_too_and_each_takes_one_for_itself(tmp_path):
     commands = re.findall(r"^Shell command: synthcohort (\S+) (.*)$", shown, re.M)
     taking = {stage for stage, arguments in commands if "--gpus 1" in arguments}
     assert taking == {rule for rule in NETWORKS if "_" not in rule} | {"evaluate"}
+
+
+def test_a_million_images_are_some_jobs_that_load_their_models_once(tmp_path):
+    sampling = {"images": 1_000_000, "shard": 500, "steps": 5}
+    config = ["--configfile", configured(tmp_path, sampling=sampling)]
+    for profile in GPUS:
+        dry = ["snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), *config, "--dry-run"]
+        shown = run([*dry, "--profile", str(PROFILES / profile), "--cores", "2"], tmp_path).stdout
+        parts = settings(profile)["set-scatter"]["sample"]
+        assert re.search(rf"^sample +{parts}$", shown, re.M), shown[-4000:]
 
 
 def test_without_a_profile_no_gpu_is_asked_for(tmp_path):

@@ -112,11 +112,12 @@ class Hardware:
         half = precision.chosen(self.precision, device) == torch.float16
         return torch.amp.GradScaler(device.type, enabled=half)
 
-    def prepare(self, *networks: "nn.Module") -> None:
+    def prepare(self, *networks: "nn.Module", pays: bool = True) -> None:
         """Lay the networks out and compile them as suits the device, in place.
 
         Channels last is the faster layout for convolutions on a CPU as well. Where the compiler
-        does not work, `auto` goes on without it and says so in a line.
+        does not work, `auto` goes on without it and says so in a line; where so little is to be
+        done that compiling takes longer than it saves (`pays` false), it goes on without it too.
 
         Raises:
             UserError: `compile` is on, and the compiler does not work.
@@ -126,7 +127,9 @@ class Hardware:
         device = self.open()
         for network in networks:
             network.to(memory_format=torch.channels_last)
-        if self.compile == "off" or (self.compile == "auto" and device.type != "cuda"):
+        if self.compile == "off" or (
+            self.compile == "auto" and (device.type != "cuda" or not pays)
+        ):
             return
         if told := compiling.obstacle(device):
             if self.compile == "on":

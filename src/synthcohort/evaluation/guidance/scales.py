@@ -157,7 +157,7 @@ def _drawn(
     )
     decoder = load_autoencoder(autoencoder).to(device)
     denoiser = load_denoiser(diffusion).to(device)
-    hardware.prepare(decoder.decoder, denoiser)
+    hardware.prepare(decoder.decoder, denoiser, pays=False)  # few images, at every scale anew
     with progress(f"Guidance {sampling.guidance:g}", total=len(pairs)) as bar:
         for images in draw(
             sampling, decoder, denoiser, load_schedule(diffusion), told, seeds, hardware
