@@ -69,30 +69,25 @@ def again(part: str, folder: str, images: int, threads: int) -> dict[str, float]
 
 
 def draw(folder: Path, images: int, threads: int) -> dict[str, float]:
-    """Every shard of a set; the first one is drawn twice, so that no start is counted."""
+    """Every shard of a set, by models that are loaded already."""
     from synthcohort.config import Sampling
     from synthcohort.hardware import Hardware
-    from synthcohort.samples.sample import sample
-    from synthcohort.tracking.journal import Journal
+    from synthcohort.samples.sampler import Sampler
 
     results = folder / "results/scale"
     settings = Sampling(images=images, shard=SHARD, steps=5, batch=100)
-    shards = [0, *range(-(-images // SHARD))]
-    for number, shard in enumerate(shards):
-        if number == 1:
-            start = time.monotonic()
-        sample(
-            settings,
-            seed=0,
-            shard=shard,
-            cohort=results / "cohort",
-            split=results / "cohort/split.csv",
-            autoencoder=results / "autoencoder",
-            diffusion=results / "diffusion",
-            out=folder / f"samples/shard-{shard:05d}.npz",
-            hardware=Hardware("cpu", "fp32", threads),
-            journal=Journal(None, "scale", {}),
-        )
+    sampler = Sampler(
+        settings,
+        seed=0,
+        cohort=results / "cohort",
+        split=results / "cohort/split.csv",
+        autoencoder=results / "autoencoder",
+        diffusion=results / "diffusion",
+        hardware=Hardware("cpu", "fp32", threads),
+    )
+    start = time.monotonic()
+    for shard in range(-(-images // SHARD)):
+        sampler.write(shard, folder / f"samples/shard-{shard:05d}.npz")
     return _measured(start, images)
 
 

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from synthcohort import __version__, config
 from synthcohort.errors import UserError
+from synthcohort.hardware.cards import take
 from synthcohort.hardware.variables import before_torch, preferred, variable
 from synthcohort.stages import STAGES, Stage
 
@@ -112,6 +113,11 @@ def _add_stage(parser: argparse.ArgumentParser, name: str, stage: Stage) -> None
         parser.add_argument("--seed", type=int, required=True)
     if stage.hardware:
         _add_hardware(parser)
+        own = "GPUs to take for itself, of those that no other command has; 0: cuda:0, taken or not"
+        parser.add_argument("--gpus", type=int, default=0, metavar="N", help=own)
+    if stage.several or stage.training:
+        several = "processes that share the work, one a GPU, as torchrun starts them"
+        parser.add_argument("--processes", type=int, default=1, metavar="N", help=several)
     if stage.training:
         _add_training(parser)
     parser.add_argument("--journal", type=Path, help="where to keep the record of this run")
@@ -135,8 +141,6 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
-    several = "processes that share every batch, one a GPU, as torchrun starts them"
-    parser.add_argument("--processes", type=int, default=1, metavar="N", help=several)
     stop = "stop and save before so many minutes are over, exit with an error; 0: never"
     parser.add_argument("--time-budget", type=float, default=0, metavar="MINUTES", help=stop)
     save = "save at least so often"
@@ -153,14 +157,14 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
 
     if stage.hardware:
         before_torch()
+        take(given.gpus, given.device)
     worker = "LOCAL_RANK" in os.environ  # torchrun sets it
-    if stage.training and given.processes > 1 and not worker:
-        from synthcohort.training.launch import launch
-
-        launch(given.processes, given.arguments)
+    launches = (stage.several or stage.training) and given.processes > 1 and not worker
+    if launches and stage.training:
+        _launch(given)
         return
-    if worker and os.environ["RANK"] != "0":
-        given.journal = None  # the first process writes for all
+    if worker and (stage.several or os.environ["RANK"] != "0"):
+        given.journal = None  # one process writes for all: the first, or who started them
     words = [*stage.names.split(), *stage.words]
     keys = [*stage.paths.split(), *stage.optional.split(), *stage.lists.split(), *words]
     handed = {key: getattr(given, key) for key in keys}
@@ -180,8 +184,16 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
     # the publication at the end.
     live = follow(given.journal if stage.training else None)
     with live, Journal(given.journal, _stage_name(given), record, inputs) as open_:
+        if launches:
+            _launch(given)  # what is left to do afterwards is to put their work together
         module, function = stage.function.split(":")
         getattr(importlib.import_module(f"synthcohort.{module}"), function)(**handed, journal=open_)
+
+
+def _launch(given: argparse.Namespace) -> None:
+    from synthcohort.training.launch import launch
+
+    launch(given.processes, given.arguments)
 
 
 def _stage_name(given: argparse.Namespace) -> str:

@@ -26,8 +26,10 @@ class Stage:
     """What its --help says at the end."""
     seed: bool = True
     hardware: bool = False
+    several: bool = False
+    """Whether several processes can share it, one a GPU."""
     training: bool = False
-    """Whether it may be cut into pieces: several processes, several runs."""
+    """Whether it is a training: several processes share every batch, and several runs its time."""
 
 
 # Folders of the run that some extractors and metrics need.
@@ -96,11 +98,12 @@ STAGES = {
     ),
     "sample": Stage(
         "samples.sample:sample",
-        "draw one shard of synthetic images",
+        "draw a part of the shards of synthetic images, those that are not there",
         {"settings": config.Sampling},
         "cohort split autoencoder diffusion out",
-        words={"shard": int},
+        words={"part": int, "parts": int},
         hardware=True,
+        several=True,
     ),
     "gather": Stage(
         "samples.listing:gather",

@@ -1,37 +1,83 @@
-"""What the SLURM profile asks for each rule, as a dry run tells it; no cluster is needed."""
+"""What the profiles ask for each rule, as a dry run tells it; no cluster and no GPU is needed."""
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 from tiny import REPOSITORY, configured, run
 
-PROFILE = REPOSITORY / "workflow/profiles/slurm"
-SETTINGS = yaml.safe_load((PROFILE / "config.yaml").read_text())
+PROFILES = REPOSITORY / "workflow/profiles"
+GPUS = ("slurm", "workstation")
+NETWORKS = {
+    *("autoencoder", "encode", "diffusion", "sample", "classifier", "features", "guidance"),
+    *("search", "evaluate_images", "evaluate_membership", "evaluate_real_or_synthetic"),
+    "evaluate_utility",
+}
+
+
+def settings(profile: str) -> dict:
+    return yaml.safe_load((PROFILES / profile / "config.yaml").read_text())
+
+
+SETTINGS = settings("slurm")
+
+
+def plan(folder: Path, *options: str) -> str:
+    """What a dry run prints."""
+    snakefile = ["--snakefile", str(REPOSITORY / "Snakefile")]
+    dry = ["snakemake", *snakefile, "--configfile", configured(folder), "--dry-run", *options]
+    shown = run(dry, folder)
+    assert shown.returncode == 0, shown.stdout[-4000:]
+    return shown.stdout
+
+
+def resources(shown: str) -> dict[str, str]:
+    """The resources of every rule."""
+    return dict(re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: (.*)$", shown, re.M))
 
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory) -> dict[str, str]:
-    """The resources of every rule."""
     folder = tmp_path_factory.mktemp("planned")
-    dry = ["snakemake", "--profile", str(PROFILE), "--snakefile", str(REPOSITORY / "Snakefile")]
-    shown = run([*dry, "--configfile", configured(folder), "--dry-run"], folder)
-    assert shown.returncode == 0, shown.stdout[-4000:]
-    return dict(re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: (.*)$", shown.stdout, re.M))
+    return resources(plan(folder, "--profile", str(PROFILES / "slurm")))
 
 
 def test_the_profile_names_only_rules_there_are(planned):
-    named = {*SETTINGS["set-resources"], *SETTINGS["set-threads"]}
-    assert named <= planned.keys()
+    assert all(settings(name)["set-scatter"].keys() == {"sample"} for name in GPUS)
     assert set(SETTINGS["slurm-array-jobs"].split(", ")) <= planned.keys()
+    for profile in GPUS:
+        named = {*settings(profile)["set-resources"], *settings(profile)["set-threads"]}
+        assert named <= planned.keys()
 
 
 def test_networks_run_on_gpus_and_the_rest_does_not(planned):
-    on_gpus = {rule for rule, resources in planned.items() if "gpu=1" in resources}
-    networks = {"autoencoder", "encode", "diffusion", "sample", "classifier", "features"}
-    networks |= {"guidance", "search"}
-    metrics = {"images", "membership", "real_or_synthetic", "utility"}
-    assert on_gpus == networks | {f"evaluate_{name}" for name in metrics}
+    assert {rule for rule, asked in planned.items() if "gpu=1" in asked} == NETWORKS
+
+
+def test_on_a_workstation_too_and_each_takes_one_for_itself(tmp_path):
+    workstation = ["--profile", str(PROFILES / "workstation"), "--resources", "gpu=2"]
+    shown = plan(tmp_path, *workstation, "--cores", "8", "--printshellcmds")
+    assert {rule for rule, of in resources(shown).items() if "gpu=1" in of} == NETWORKS
+    commands = re.findall(r"^Shell command: synthcohort (\S+) (.*)$", shown, re.M)
+    taking = {stage for stage, arguments in commands if "--gpus 1" in arguments}
+    assert taking == {rule for rule in NETWORKS if "_" not in rule} | {"evaluate"}
+
+
+def test_a_million_images_are_some_jobs_that_load_their_models_once(tmp_path):
+    sampling = {"images": 1_000_000, "shard": 500, "steps": 5}
+    config = ["--configfile", configured(tmp_path, sampling=sampling)]
+    for profile in GPUS:
+        dry = ["snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), *config, "--dry-run"]
+        shown = run([*dry, "--profile", str(PROFILES / profile), "--cores", "2"], tmp_path).stdout
+        parts = settings(profile)["set-scatter"]["sample"]
+        assert re.search(rf"^sample +{parts}$", shown, re.M), shown[-4000:]
+
+
+def test_without_a_profile_no_gpu_is_asked_for(tmp_path):
+    asked = resources(plan(tmp_path, "--cores", "8"))
+    assert {rule for rule, of in asked.items() if "gpu=0" in of} >= NETWORKS
+    assert not any("gpu=1" in of for of in asked.values())
 
 
 def test_every_job_has_partition_account_memory_and_time(planned):

@@ -45,6 +45,21 @@ def test_only_the_missing_shards_of_a_half_finished_set_are_made(copied):
     assert jobs(make_table(copied, "--dry-run")) == {"sample": 1, "gather": 1, "total": 2}
 
 
+def test_a_part_makes_only_what_it_lacks_and_parts_may_be_cut_anew(copied):
+    before = {path: path.read_bytes() for path in (copied / "results/tiny/samples").iterdir()}
+    (copied / SHARD).unlink()
+    kept = copied / "results/tiny/samples/shard-00000.npz"
+    time = kept.stat().st_mtime_ns
+    cut = make_table(copied, "--set-scatter", "sample=1", "--printshellcmds")
+    assert jobs(cut) == {"sample": 1, "gather": 1, "total": 2} and "--parts 1 " in cut
+    assert kept.stat().st_mtime_ns == time  # one job for both shards, and one of them was there
+    for path, whole in before.items():
+        assert path.suffix == ".txt" or path.read_bytes() == whole
+    # More jobs than shards are not started.
+    many = make_table(copied, "--set-scatter", "sample=9", "--dry-run")
+    assert jobs(many)["sample"] == 2
+
+
 def test_a_damaged_shard_is_found_and_made_again(copied):
     before = (copied / TABLE).read_bytes()
     whole = (copied / SHARD).read_bytes()

@@ -19,7 +19,7 @@ from synthcohort.latents.encode import encode
 from synthcohort.models import build_autoencoder, build_denoiser, load_autoencoder, load_denoiser
 from synthcohort.models.condition import describe, predict, withheld
 from synthcohort.samples import shards
-from synthcohort.samples.sample import sample
+from synthcohort.samples.sampler import Sampler
 from synthcohort.tracking.journal import Journal, read_journal
 from synthcohort.training.autoencoder import train_autoencoder
 from synthcohort.training.diffusion import train_diffusion
@@ -161,18 +161,16 @@ def train(folder: Path, settings: Diffusion) -> None:
 
 
 def draw(folder: Path, out: Path, number: int = 0, **keys) -> Path:
-    sample(
+    sampler = Sampler(
         Sampling(**({"steps": 3, "batch": 4} | keys)),
         seed=0,
-        shard=number,
         cohort=folder / "cohort",
         split=folder / "cohort/split.csv",
         autoencoder=folder / "autoencoder",
         diffusion=folder / "diffusion",
-        out=out,
         hardware=HARDWARE,
-        journal=JOURNAL,
     )
+    sampler.write(number, out)
     return out
 
 

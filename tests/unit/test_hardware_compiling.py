@@ -127,3 +127,15 @@ def test_flops_are_those_of_a_convolution_and_of_attention():
     q = torch.ones(1, 2, 16, 4)
     attention = peak.flops(lambda: nn.functional.scaled_dot_product_attention(q, q, q))
     assert attention == 2 * 2 * (2 * 16 * 16 * 4)
+
+
+@pytest.mark.parametrize(("pays", "compiled"), [(True, 1), (False, 0)])
+def test_what_does_not_pay_is_not_compiled(machine, monkeypatch, pays, compiled):
+    machine.gpus(1)
+    told = []
+    monkeypatch.setattr(compiling, "obstacle", lambda device: "")
+    monkeypatch.setattr(nn.Module, "compile", lambda self: told.append(self))
+    Hardware().prepare(nn.Conv2d(1, 1, 1), pays=pays)
+    assert len(told) == compiled
+    Hardware(compile="on").prepare(nn.Conv2d(1, 1, 1), pays=pays)
+    assert len(told) == compiled + 1  # on is on

@@ -141,7 +141,7 @@ def test_images_are_counted_by_label_and_split(page):
 def test_how_it_was_made_comes_from_the_journals(page):
     told = section(page, "how")
     assert "Parameters, autoencoder 123,456" in told
-    assert re.search(r"sample 2 shards \d{4}-\d\d-\d\d", told)
+    assert re.search(r"sample 2 jobs \d{4}-\d\d-\d\d", told)
     assert "Python 3." in told and "numpy" in told and "autoencoder.latent_channels 2" in told
 
 

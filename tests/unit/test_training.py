@@ -10,12 +10,12 @@ import pytest
 import torch
 import trained
 from safetensors.torch import load_file
-from trained import AUTOENCODER, DIFFUSION, HARDWARE, JOURNAL, autoencoder, data, diffusion
+from trained import AUTOENCODER, DIFFUSION, HARDWARE, autoencoder, data, diffusion
 
 from synthcohort.config import Sampling
 from synthcohort.errors import UserError
 from synthcohort.models import load_autoencoder, load_denoiser
-from synthcohort.samples.sample import sample
+from synthcohort.samples.sampler import Sampler
 from synthcohort.training import loop
 from synthcohort.training.checkpoints import Checkpoints
 
@@ -25,17 +25,15 @@ system = trained.system
 
 def _sample(folder: Path, out: Path, **keys) -> dict[str, np.ndarray]:
     shard = keys.pop("number", 0)
-    sample(
+    sampler = Sampler(
         Sampling(steps=4, **keys),
         seed=0,
-        shard=shard,
         **data(folder),
         autoencoder=folder / "autoencoder",
         diffusion=folder / "diffusion",
-        out=out,
         hardware=HARDWARE,
-        journal=JOURNAL,
     )
+    sampler.write(shard, out)
     return dict(np.load(out, allow_pickle=False))
 
 

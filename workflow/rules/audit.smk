@@ -15,11 +15,13 @@ rule search:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.audit),
+    resources:
+        gpu=0,
     shell:
         "synthcohort search --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
         " --autoencoder {input.autoencoder} --samples {input.samples} --out {output.search}"
-        " --arrays {output.arrays} --threads {threads}"
+        " --arrays {output.arrays} --threads {threads} --gpus {resources.gpu}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
 

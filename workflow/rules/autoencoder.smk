@@ -22,6 +22,7 @@ rule autoencoder:
         "synthcohort autoencoder --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --out {output.model}"
         " --history {output.history} --checkpoints {params.checkpoints} --threads {threads}"
+        " --gpus {resources.gpu}"
         " --processes {resources.gpu} --time-budget {resources.runtime}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
@@ -42,10 +43,12 @@ rule encode:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
     threads: 8
+    resources:
+        gpu=0,
     shell:
         "synthcohort encode --seed {params.seed} --cohort {params.cohort} --split {input.split}"
         " --autoencoder {input.model} --out {output.latents} --measured {output.measured}"
-        " --arrays {output.arrays} --threads {threads}"
+        " --arrays {output.arrays} --threads {threads} --gpus {resources.gpu}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
 

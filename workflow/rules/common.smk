@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import directory
 from synthcohort import config as synthcohort_config
 from synthcohort import sources
-from synthcohort.samples import plan
+from synthcohort.samples import listing, plan
 from synthcohort.evaluation import extractors, metrics
 from synthcohort.evaluation.draw import captions
 from synthcohort.errors import UserError
@@ -76,6 +76,16 @@ def options_of(models):
 SYSTEM_JSON = as_json(SYSTEM)
 
 
+# How many jobs draw the shards: one each, or as a profile says (set-scatter).
+scattergather:
+    sample=SHARDS,
+
+
+PARTS = min(len(gather.sample("{scatteritem}")), SHARDS)
+if workflow.is_main_process:
+    listing.discard_unfounded(Path(RESULTS) / "samples")
+
+
 wildcard_constraints:
-    shard=r"\d{5}",
+    part=r"\d{5}",
     extractor="|".join(extractors.names()),

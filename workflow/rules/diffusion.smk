@@ -26,7 +26,7 @@ rule diffusion:
         " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
         " --autoencoder {input.autoencoder} --out {output.model}"
         " --history {output.history} --snapshots {output.snapshots}"
-        " --checkpoints {params.checkpoints} --threads {threads}"
+        " --checkpoints {params.checkpoints} --threads {threads} --gpus {resources.gpu}"
         " --processes {resources.gpu} --time-budget {resources.runtime}"
         " --journal {params.journal} 2>&1 | tee {log}"
 

@@ -32,9 +32,12 @@ rule classifier:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.evaluation),
+    resources:
+        gpu=0,
     shell:
         "synthcohort classifier --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --out {output} --threads {threads}"
+        " --gpus {resources.gpu}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
 
@@ -57,11 +60,13 @@ rule features:
         models=lambda wildcards: options_of(extractors.module(wildcards.extractor).MODELS),
     # The longest jobs of the evaluation: started first, the others fill the gaps.
     priority: 1
+    resources:
+        gpu=0,
     shell:
         "synthcohort features --extractor {wildcards.extractor} --settings {params.settings:q}"
         " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
         " --samples {input.samples} --sets {input.sets} {params.models} --out {output}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
 
@@ -94,11 +99,13 @@ for job, measured in metrics.jobs(SYSTEM.evaluation).items():
             else "",
             models=options_of(metrics.models(measured)),
             out=f"{RESULTS}/evaluation",
+        resources:
+            gpu=0,
         shell:
             "synthcohort evaluate --metric {params.metrics} --settings {params.settings:q}"
             " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
             " --samples {input.samples} --sets {input.sets} {params.features} {params.models}"
-            " --out {params.out} --threads {threads}"
+            " --out {params.out} --threads {threads} --gpus {resources.gpu}"
             " --journal {params.journal} 2>&1 | tee {log}"
 
 
@@ -120,11 +127,14 @@ rule guidance:
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.evaluation),
         sampling=as_json(SYSTEM.sampling),
+    resources:
+        gpu=0,
     shell:
         "synthcohort guidance --settings {params.settings:q} --sampling {params.sampling:q}"
         " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
         " --classifier {input.classifier} --autoencoder {input.autoencoder}"
         " --diffusion {input.diffusion} --out {output.result} --threads {threads}"
+        " --gpus {resources.gpu}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
 

@@ -5,19 +5,22 @@ rule sample:
         autoencoder=rules.autoencoder.output.model,
         diffusion=rules.diffusion.output.model,
     output:
-        f"{RESULTS}/samples/shard-{{shard}}.npz",
+        f"{RESULTS}/samples/part-{{part}}.txt",
     log:
-        f"{LOGS}/sample-{{shard}}.log",
+        f"{LOGS}/sample-{{part}}.log",
     params:
-        journal=f"{RESULTS}/journal/sample-{{shard}}.jsonl",
+        journal=f"{RESULTS}/journal/sample-{{part}}.jsonl",
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.sampling),
+        parts=PARTS,
+    resources:
+        gpu=0,
     shell:
         "synthcohort sample --settings {params.settings:q} --seed {params.seed}"
-        " --shard {wildcards.shard} --cohort {params.cohort} --split {input.split}"
+        " --part {wildcards.part} --parts {params.parts} --cohort {params.cohort} --split {input.split}"
         " --autoencoder {input.autoencoder} --diffusion {input.diffusion} --out {output}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu} --processes {resources.gpu}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
 
@@ -25,7 +28,7 @@ rule sample:
 # long and, as the input of every rule, Snakemake slow.
 rule gather:
     input:
-        expand(f"{RESULTS}/samples/shard-{{k:05d}}.npz", k=range(SHARDS)),
+        expand(f"{RESULTS}/samples/part-{{k:05d}}.txt", k=range(PARTS)),
     output:
         f"{RESULTS}/samples/shards.csv",
     log:

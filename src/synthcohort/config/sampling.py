@@ -13,7 +13,7 @@ class Sampling(Settings):
     """How many images to make: a total, shared out as the labels are in train, or a count for each
     label by name."""
     shard: Positive = 500
-    """Images a shard; a shard is one job."""
+    """Images a shard, the file that is made anew where one is lost."""
     sampler: Literal["ddpm", "ddim", "dpm-solver++"] = "ddim"
     """DDPM (Ho 2020), DDIM (Song 2021) or DPM-Solver++ of order 2 (Lu 2022)."""
     steps: Positive = 50

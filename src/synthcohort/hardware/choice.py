@@ -113,6 +113,17 @@ class Hardware:
         half = precision.chosen(self.precision, device) == torch.float16
         return torch.amp.GradScaler(device.type, enabled=half)
 
+    def place(self, *networks: "nn.Module") -> None:
+        """Move the networks to the device, in place; on a GPU channels last, which is faster there.
+        On a CPU their layout stays, and with it every digit of what they give."""
+        import torch
+
+        device = self.open()
+        for network in networks:
+            network.to(device)
+            if device.type == "cuda":
+                network.to(memory_format=torch.channels_last)
+
     def prepare(self, *networks: "nn.Module", pays: bool = True) -> None:
         """Lay the networks out and compile them as suits the device, in place.
 

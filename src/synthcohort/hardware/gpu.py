@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 DRIVER = Path("/proc/driver/nvidia/version")
 # The oldest driver that runs programs of a CUDA (its major number), by NVIDIA's release notes.
 _OLDEST_DRIVER = {11: 450, 12: 525, 13: 580}
-_HIDDEN = ("", "-1", "NoDevFiles", "none", "void")
+HIDDEN = ("", "-1", "NoDevFiles", "none", "void")
+"""Values of CUDA_VISIBLE_DEVICES that hide every GPU."""
 _SLURM = ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE")
 _OLDER = "https://pytorch.org/get-started/previous-versions"
 _ON = ", or go on without the GPU: --device cpu (SYNTHCOHORT_DEVICE=cpu)"
@@ -104,7 +105,7 @@ def signs(driver: Path = DRIVER) -> str:
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return "" if visible.strip() in _HIDDEN else f"CUDA_VISIBLE_DEVICES={visible}"
+        return "" if visible.strip() in HIDDEN else f"CUDA_VISIBLE_DEVICES={visible}"
     if "SLURM_JOB_ID" in os.environ:
         given = {name: os.environ.get(name, "") for name in _SLURM}
         if given["SLURM_GPUS_ON_NODE"] == "0":  # a number; the others are lists, and 0 is a GPU

@@ -10,12 +10,12 @@ from typing import Any
 
 from synthcohort.tracking.attempts import Attempt, attempts, duration
 
-SHARD = re.compile(r"-\d{5}$")
+PART = re.compile(r"-\d{5}$")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What the journals tell of a stage; the shards of the sampling count as one."""
+    """What the journals tell of a stage; the jobs of the sampling count as one."""
 
     name: str
     began: str
@@ -47,7 +47,7 @@ def journals(folder: Path) -> Journals:
     latest = [tried[-1] for path in paths if (tried := attempts(path))]
     by_stage: dict[str, list[Attempt]] = {}
     for attempt in sorted(latest, key=lambda attempt: attempt.began):
-        by_stage.setdefault(SHARD.sub("", attempt.name), []).append(attempt)
+        by_stage.setdefault(PART.sub("", attempt.name), []).append(attempt)
     seconds = {name: sum(attempt.seconds for attempt in of) for name, of in by_stage.items()}
     longest = max(seconds.values(), default=0) or 1
     stages = [
@@ -83,7 +83,7 @@ def journals(folder: Path) -> Journals:
 
 
 def _note(of: Sequence[Attempt]) -> str:
-    notes = [f"{len(of)} shards"] if len(of) > 1 else []
+    notes = [f"{len(of)} jobs"] if len(of) > 1 else []
     resumed = sum(sum(event["event"] == "start" for event in a.events) - 1 for a in of)
     if resumed:
         notes.append(f"resumed {resumed}×")

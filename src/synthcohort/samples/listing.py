@@ -18,6 +18,30 @@ from synthcohort.tracking.journal import Journal
 COLUMNS = ("file", "images", "sha256")
 
 
+def shard_path(folder: Path, number: int) -> Path:
+    """Where a shard lies."""
+    return folder / f"shard-{number:05d}.npz"
+
+
+def write_part(path: Path, shards: Sequence[int]) -> None:
+    """List the shards of a part that has been drawn, one a line: what Snakemake waits for, because
+    it would remove the shards themselves before a job is tried again."""
+    names = [shard_path(path.parent, shard).name for shard in shards]
+    with atomic_file(path) as temporary:
+        temporary.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+
+
+def discard_unfounded(folder: Path) -> list[Path]:
+    """Remove the lists in `folder` (`write_part`) that name a shard which is no longer there, so
+    that Snakemake runs the part again. Returns them."""
+    there = {path.name for path in folder.glob("shard-*.npz")}
+    lists = sorted(folder.glob("part-*.txt"))
+    found = [path for path in lists if not there.issuperset(path.read_text().split())]
+    for path in found:
+        path.unlink()
+    return found
+
+
 def gather(*, shards: int, folder: Path, out: Path, journal: Journal) -> None:
     """Read the shards 0 to `shards` − 1 in `folder`, whole and one at a time, and list them in
     `out`, which lies beside them.
@@ -25,7 +49,7 @@ def gather(*, shards: int, folder: Path, out: Path, journal: Journal) -> None:
     Raises:
         UserError: a shard is missing or damaged, or the shards do not belong together.
     """
-    paths = [folder / f"shard-{number:05d}.npz" for number in range(shards)]
+    paths = [shard_path(folder, number) for number in range(shards)]
     images = [len(block) for block in progress("Shards", shards, pixels(paths), "shard")]
     describe(paths)
     with atomic_file(out) as temporary, temporary.open("w", newline="") as file:

@@ -64,6 +64,12 @@ def shards(settings: Sampling) -> int:
     return -(-total(settings) // settings.shard)
 
 
+def of_part(settings: Sampling, part: int, parts: int) -> range:
+    """The shards of a part, of `parts` that are as equal as can be."""
+    first, last = (number * shards(settings) // parts for number in (part, part + 1))
+    return range(first, last)
+
+
 def of_shard(settings: Sampling, each: list[int], shard: int) -> list[tuple[int, int]]:
     """The (label, index) pairs of a shard, given how many samples each label gets; labels take
     turns, so that every shard holds all of them."""

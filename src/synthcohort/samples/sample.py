@@ -1,25 +1,18 @@
-"""The sample stage: one shard of the plan, each shard a job of its own.
+"""The sample stage: a part of the shards, drawn by one process with the models loaded once.
 
-A sample is a function of (model, seed, label, index): its noise and its attributes come from a seed
-of its own, so the shard it is in does not matter.
+How many parts there are is a matter of hardware, a shard what can be lost: beside each lies what it
+was made of, so a part that is run again makes only the shards that are missing, damaged or made of
+something else.
 """
 
-import sys
+import os
 from pathlib import Path
 
-import numpy as np
-
-from synthcohort.cohort import open_cohort
 from synthcohort.config import Sampling
-from synthcohort.diffusion.sampling import draw, load_schedule
-from synthcohort.files import atomic_file, read_json
+from synthcohort.files import digest, read_json, sha256, write_json
 from synthcohort.hardware import Hardware
-from synthcohort.models import load_autoencoder, load_denoiser
-from synthcohort.models.condition import describe
-from synthcohort.models.pixels import from_model
-from synthcohort.progress import progress
-from synthcohort.samples.plan import attributes, counts, lacking, of_shard
-from synthcohort.seeds import derive
+from synthcohort.samples.listing import shard_path, write_part
+from synthcohort.samples.plan import of_part
 from synthcohort.tracking.journal import Journal
 
 
@@ -27,7 +20,8 @@ def sample(
     settings: Sampling,
     *,
     seed: int,
-    shard: int,
+    part: int,
+    parts: int,
     cohort: Path,
     split: Path,
     autoencoder: Path,
@@ -36,45 +30,48 @@ def sample(
     hardware: Hardware,
     journal: Journal,
 ) -> None:
-    """Draw one shard and write it as npz: images n×C×H×W in the cohort's dtype, labels and index
-    (the running number within the label) int64, seeds int64, label_names; and, where the cohort has
-    them, attributes n×A float32 and attribute_names, and label_numbers where class numbers are not
-    the places in label_names."""
-    device = hardware.open()
-    data = open_cohort(cohort, split)
-    names = read_json(diffusion / "labels.json")["names"]
-    each = counts(settings, names, data.classes[data.of("train")])
-    if shard == 0:  # once for all
-        for told in lacking(each, data):
-            print(f"Note: {told}", file=sys.stderr)
-    mine = of_shard(settings, each, shard)
-    seeds = [derive(seed, "sample", names[label], index) for label, index in mine]
-    numbers = attributes(data, names, mine, seeds)
-    labels, index = np.array(mine, dtype=np.int64).T
-    standard = read_json(diffusion / "attributes.json")
-    told = describe(labels, len(names), numbers, standard["mean"], standard["std"])
-    schedule = load_schedule(diffusion)
-    decoder, denoiser = (
-        load_autoencoder(autoencoder).to(device),
-        load_denoiser(diffusion).to(device),
-    )
-    hardware.prepare(decoder.decoder, denoiser)
-    with progress(f"sampling shard {shard}", total=len(mine)) as bar:
-        made = []
-        for images in draw(settings, decoder, denoiser, schedule, told, seeds, hardware):
-            made.append(from_model(images, data.images.dtype))
-            bar.update(len(images))
-    known = {"attributes": numbers, "attribute_names": np.array(data.attribute_names)}
-    classes = {"label_numbers": np.array(data.class_numbers, dtype=np.int64)}
-    with atomic_file(out) as temporary:
-        np.savez(
-            temporary,
-            images=np.concatenate(made),
-            labels=labels,
-            index=index,
-            seeds=np.array(seeds, dtype=np.int64),
-            label_names=np.array(names),
-            **(known if data.attribute_names else {}),
-            **(classes if data.class_numbers != list(range(len(names))) else {}),
-        )
-    journal.result(images=len(mine))
+    """Draw the shards of part 0 … `parts` − 1 that are not there, and then list the part in `out`,
+    beside which they lie.
+
+    One of several processes (LOCAL_RANK and LOCAL_WORLD_SIZE, as torchrun sets them) draws its
+    share of them and lists nothing: whoever started it does.
+    """
+    mine = of_part(settings, part, parts)
+    made_of = _made_of(settings, seed, cohort, split, autoencoder, diffusion)
+    rank = int(os.environ.get("LOCAL_RANK", 0))
+    size = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    paths = {shard: shard_path(out.parent, shard) for shard in mine[rank::size]}
+    missing = [shard for shard, path in paths.items() if not _whole(path, made_of)]
+    if missing:
+        from synthcohort.samples.sampler import Sampler
+
+        models = {"autoencoder": autoencoder, "diffusion": diffusion}
+        place = {"cohort": cohort, "split": split, **models}
+        sampler = Sampler(settings, seed=seed, hardware=hardware, shards=len(missing), **place)
+        drawn = 0
+        for shard in missing:
+            record = _record(paths[shard])
+            record.unlink(missing_ok=True)
+            drawn += sampler.write(shard, paths[shard])
+            write_json(record, {"made_of": made_of, "sha256": sha256(paths[shard])})
+            journal.metric(drawn, shard=shard)
+    if "LOCAL_RANK" not in os.environ:
+        write_part(out, mine)
+        journal.result(shards=len(mine))
+
+
+def _made_of(settings: Sampling, seed: int, cohort: Path, split: Path, *models: Path) -> str:
+    weights = [path for model in models for path in sorted(model.rglob("*")) if path.is_file()]
+    files = [split, cohort / "manifest.csv", *weights]
+    return digest([settings.model_dump(mode="json"), seed, [sha256(path) for path in files]])
+
+
+def _whole(path: Path, made_of: str) -> bool:
+    record = _record(path)
+    if not (path.is_file() and record.is_file()):
+        return False
+    return read_json(record) == {"made_of": made_of, "sha256": sha256(path)}
+
+
+def _record(path: Path) -> Path:
+    return path.with_suffix(".json")

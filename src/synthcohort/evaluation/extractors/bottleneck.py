@@ -38,8 +38,9 @@ def open_extractor(
     from synthcohort.models.pixels import normalise, to_model
 
     device = hardware.open()
-    encoder = load_autoencoder(models["autoencoder"]).to(device)
-    denoiser = load_denoiser(models["diffusion"]).to(device)
+    encoder = load_autoencoder(models["autoencoder"])
+    denoiser = load_denoiser(models["diffusion"])
+    hardware.place(encoder, denoiser)
     schedule = DDPMScheduler.from_pretrained(models["diffusion"] / "scheduler")
     steps = schedule.config.num_train_timesteps
     timestep = min(round(settings.bottleneck_timestep * steps), steps - 1)

@@ -23,7 +23,8 @@ def open_extractor(
     from synthcohort.evaluation.networks.label_classifier import load_classifier
     from synthcohort.models.pixels import to_model
 
-    network = load_classifier(models["classifier"]).to(hardware.open())
+    network = load_classifier(models["classifier"])
+    hardware.place(network)
     task = read_json(models["classifier"] / "config.json")["task"]
 
     def features(images: np.ndarray) -> "torch.Tensor":
