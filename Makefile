@@ -9,10 +9,11 @@ STAMP := $(VENV)/.installed
 LOCKS := envs/installer.lock envs/requirements.lock envs/inception-weights.lock
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup demo test ui lint docs lock clean
+.PHONY: help setup demo test gpu-test ui lint docs lock clean
 help:
 	@echo "make demo   run the whole pipeline on a simulated brain-MRI cohort (about 10 minutes on two cores)"
 	@echo "make test   run every test"
+	@echo "make gpu-test  on a GPU: train, resume, sample, compare with the CPU, measure (about 10 minutes)"
 	@echo "make ui     open the MLflow UI on what has run (http://127.0.0.1:5000)"
 	@echo "make lint   ruff and snakemake --lint"
 	@echo "make docs   write config/README.md from the settings' descriptions"
@@ -34,6 +35,9 @@ demo: setup
 # One thread a process: the processes share the cores already.
 test: setup
 	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
+
+gpu-test: setup
+	python benchmarks/gpu_test.py
 
 ui: setup
 	synthcohort ui
