@@ -189,3 +189,11 @@ def test_a_link_to_nothing_is_called_so(tmp_path):
     (tmp_path / "a").symlink_to("b")
     said = lookalikes.why(tmp_path / "a", FileNotFoundError(2, "No such file"), b"PK")
     assert said.startswith("it is a link that leads to nothing (b)")
+
+
+@pytest.mark.parametrize("picture", [EIGHT, SIXTEEN], ids=["8 bits", "16 bits"])
+def test_a_grey_value_called_transparent_is_refused_where_it_occurs(tmp_path, picture):
+    PIL.Image.fromarray(picture).save(tmp_path / "a.png", transparency=int(picture[2, 3]))
+    assert "pixels that are transparent" in refused(tmp_path / "a.png")
+    PIL.Image.fromarray(picture).save(tmp_path / "b.png", transparency=1)
+    np.testing.assert_array_equal(read(tmp_path / "b.png"), picture)

@@ -78,15 +78,15 @@ class Reader:
                 ) from None
         if meant and meant.white_is_zero:
             self._saw("files have white at 0 (WhiteIsZero) and are read with black at 0", name)
-        if image.mode.startswith("I"):
+        if image.mode.startswith("I") and not _is_transparent(image):
             return self._integers(np.asarray(image), meant, name)
-        if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA") or narrowed:
+        if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16") or narrowed:
             mode = f"{image.mode} with 16 bits a channel" if narrowed else image.mode
             raise UserError(
                 f"{name}: has the mode {mode}{_MEANT.get(mode, '')}; expected grey (8 or 16 bits) "
                 "or RGB (8 bits); convert it"
             )
-        if image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255:
+        if _is_transparent(image):
             raise UserError(
                 f"{name}: has the mode {image.mode} with pixels that are transparent, of which "
                 "nobody says how bright they are; lay it on a background"
@@ -192,6 +192,12 @@ def _narrowed(image: PIL.Image.Image, file: IO[bytes]) -> bool:
         file.seek(place)
         return sizes is not None and (sizes[1][0] & 0x7F) + 1 > 8
     return any(re.search(";16[BLN]", str(of)) for of in arguments)
+
+
+def _is_transparent(image: PIL.Image.Image) -> bool:
+    if image.mode.startswith("I"):  # PNG may call one value transparent
+        return bool((np.asarray(image) == image.info.get("transparency", -1)).any())
+    return image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255
 
 
 def _last(of: object) -> object:
