@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from synthcohort.evaluation.estimation import frechet
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.sets import Set
-from synthcohort.statistics.resampling import groups, jackknife_interval, without_each
+from synthcohort.numerics.resampling import groups, jackknife_interval, without_each
 
 
 def material(features: dict[str, np.ndarray], images_each: int = 3) -> Material:

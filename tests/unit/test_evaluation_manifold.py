@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_evaluation_distances import material, normal
 
-from synthcohort.statistics import manifold
+from synthcohort.numerics import manifold
 
 METRICS = {"precision_recall": "recall", "density_coverage": "coverage"}
 

@@ -9,9 +9,9 @@ from synthcohort.evaluation import metrics
 from synthcohort.evaluation.metrics.embedding import mixing
 from synthcohort.evaluation.metrics.real_or_synthetic import area
 from synthcohort.hardware import Hardware
-from synthcohort.statistics import neighbours
-from synthcohort.statistics.neighbours import nearest, nearest_others
-from synthcohort.statistics.resampling import share
+from synthcohort.numerics import neighbours
+from synthcohort.numerics.neighbours import nearest, nearest_others
+from synthcohort.numerics.resampling import share
 
 
 def test_the_area_by_pairs_is_scikit_learns_within_a_fold():

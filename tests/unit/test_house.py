@@ -26,7 +26,7 @@ ROWS = (
     ("config",),
     ("tracking",),
     ("cohort",),
-    ("statistics",),
+    ("numerics",),
     ("models",),
     ("diffusion",),
     ("latents", "samples"),
@@ -101,7 +101,6 @@ def test_a_name_stands_for_one_thing():
             rooms[name].add(module)
     # The same layout, read here and written there.
     rooms.pop("medmnist")
-    # An extractor and the network or library whose features it takes.
     assert {name: found for name, found in rooms.items() if len(found) > 1} == {}
 
 

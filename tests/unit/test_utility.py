@@ -13,8 +13,8 @@ from synthcohort.evaluation.evaluate import evaluate
 from synthcohort.evaluation.features import extract
 from synthcohort.evaluation.networks.label_classifier import train_classifier
 from synthcohort.evaluation.sets import choose
+from synthcohort.numerics.scores import auc, balanced_accuracy, calibration_error_of_one
 from synthcohort.results.summary import summary
-from synthcohort.statistics.scores import auc, balanced_accuracy, calibration_error_of_one
 
 SETTINGS = Evaluation(images=72, classifier_images=800)
 CLASSES = np.arange(100) % 2

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from synthcohort.statistics.resampling import DRAWS, percentile_interval, share
+from synthcohort.numerics.resampling import DRAWS, percentile_interval, share
 
 
 def memorised(synthetic: np.ndarray, test: np.ndarray, quantile: float) -> tuple[np.ndarray, float]:

@@ -14,10 +14,10 @@ from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, sha256, write_json
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
+from synthcohort.numerics.neighbours import nearest
+from synthcohort.numerics.resampling import share
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
-from synthcohort.statistics.neighbours import nearest
-from synthcohort.statistics.resampling import share
 from synthcohort.tracking.journal import Journal
 
 MEASURES = (

@@ -17,7 +17,7 @@ from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.records import write_record
 from synthcohort.evaluation.sets import open_sets
 from synthcohort.hardware import Hardware
-from synthcohort.statistics.resampling import CONFIDENCE
+from synthcohort.numerics.resampling import CONFIDENCE
 from synthcohort.tracking.journal import Journal
 
 

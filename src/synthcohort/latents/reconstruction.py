@@ -3,8 +3,8 @@
 import numpy as np
 
 from synthcohort.measures import Measure
+from synthcohort.numerics.resampling import CONFIDENCE, bootstrap_weights, percentile_interval
 from synthcohort.seeds import derive
-from synthcohort.statistics.resampling import CONFIDENCE, bootstrap_weights, percentile_interval
 
 MEASURES = (
     Measure(

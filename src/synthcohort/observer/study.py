@@ -9,15 +9,15 @@ import numpy as np
 from synthcohort.drawing import BLACK, BLUE, ORANGE, save
 from synthcohort.files import write_json
 from synthcohort.measures import Measure
-from synthcohort.observer import SYNTHETIC
-from synthcohort.observer.answers import Reading, open_answers, open_key
-from synthcohort.seeds import derive
-from synthcohort.statistics.resampling import (
+from synthcohort.numerics.resampling import (
     CONFIDENCE,
     bootstrap_weights,
     percentile_interval,
     share,
 )
+from synthcohort.observer import SYNTHETIC
+from synthcohort.observer.answers import Reading, open_answers, open_key
+from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
 MEASURES = (

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from synthcohort.evaluation.material import Material
-from synthcohort.seeds import derive
-from synthcohort.statistics.resampling import (
+from synthcohort.numerics.resampling import (
     binomial_interval,
     groups,
     jackknife_interval,
     without_each,
 )
+from synthcohort.seeds import derive
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 METHOD = (

@@ -9,15 +9,15 @@ import numpy as np
 from synthcohort.cohort import Cohort, blocks
 from synthcohort.evaluation.estimation import frechet
 from synthcohort.evaluation.estimation.floors import Statistic
-from synthcohort.seeds import derive
-from synthcohort.statistics.resampling import (
+from synthcohort.numerics.resampling import (
     bootstrap_weights,
     groups,
     jackknife_interval,
     percentile_interval,
     without_each,
 )
-from synthcohort.statistics.scores import balanced_accuracy
+from synthcohort.numerics.scores import balanced_accuracy
+from synthcohort.seeds import derive
 
 
 class Reference:

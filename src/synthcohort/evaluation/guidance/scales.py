@@ -16,10 +16,10 @@ from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.evaluation.records import write_record
 from synthcohort.files import read_json
 from synthcohort.hardware import Hardware
+from synthcohort.numerics.resampling import CONFIDENCE
 from synthcohort.progress import progress
 from synthcohort.samples.plan import attributes, counts
 from synthcohort.seeds import derive
-from synthcohort.statistics.resampling import CONFIDENCE
 from synthcohort.tracking.journal import Journal
 
 METHOD = (

@@ -17,9 +17,9 @@ from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.shared_figures import draw_against_floor
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
+from synthcohort.numerics.neighbours import nearest_others, standardised
+from synthcohort.numerics.resampling import bootstrap_weights, percentile_interval
 from synthcohort.seeds import derive
-from synthcohort.statistics.neighbours import nearest_others, standardised
-from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
 
 EXTRACTOR = "inception"
 MEASURES = (

@@ -17,8 +17,8 @@ from synthcohort.evaluation.sets import Set
 from synthcohort.evaluation.shared_figures import draw_within
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
-from synthcohort.statistics.neighbours import nearest_others
-from synthcohort.statistics.resampling import CONFIDENCE
+from synthcohort.numerics.neighbours import nearest_others
+from synthcohort.numerics.resampling import CONFIDENCE
 
 EXTRACTOR = None
 JOB = "images"

@@ -16,9 +16,9 @@ from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.shared_figures import ORIGINS
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
+from synthcohort.numerics.neighbours import nearest_others, standardised
+from synthcohort.numerics.resampling import bootstrap_weights, percentile_interval
 from synthcohort.seeds import derive
-from synthcohort.statistics.neighbours import nearest_others, standardised
-from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

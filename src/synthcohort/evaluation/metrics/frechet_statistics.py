@@ -22,8 +22,8 @@ from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.shared_figures import add_legend_above, draw_rows_on
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
+from synthcohort.numerics.resampling import bootstrap_weights, percentile_interval
 from synthcohort.seeds import derive
-from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
 
 EXTRACTOR = "statistics"
 MEASURES = (

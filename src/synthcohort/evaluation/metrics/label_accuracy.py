@@ -17,9 +17,9 @@ from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.files import read_json
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
+from synthcohort.numerics.resampling import bootstrap_weights, percentile_interval
+from synthcohort.numerics.scores import accuracy, balanced_accuracy, recall
 from synthcohort.seeds import derive
-from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
-from synthcohort.statistics.scores import accuracy, balanced_accuracy, recall
 
 EXTRACTOR = "classifier"
 MODELS = ("classifier",)

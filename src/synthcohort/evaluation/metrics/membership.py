@@ -20,8 +20,8 @@ from synthcohort.evaluation.metrics.real_or_synthetic import area
 from synthcohort.files import read_json
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
+from synthcohort.numerics.resampling import bootstrap_weights, percentile_interval
 from synthcohort.seeds import derive, torch_generator
-from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
 
 EXTRACTOR = None
 MODELS = ("autoencoder", "diffusion", "latents")

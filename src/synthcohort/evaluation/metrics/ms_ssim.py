@@ -14,8 +14,8 @@ from synthcohort.evaluation.sets import Set
 from synthcohort.evaluation.shared_figures import draw_within
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
+from synthcohort.numerics.resampling import bootstrap_weights, percentile_interval
 from synthcohort.seeds import derive
-from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
 
 EXTRACTOR = None
 JOB = "images"

@@ -12,7 +12,7 @@ from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.shared_figures import draw_pair
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
-from synthcohort.statistics import manifold
+from synthcohort.numerics import manifold
 
 EXTRACTOR = "inception"
 MEASURES = (

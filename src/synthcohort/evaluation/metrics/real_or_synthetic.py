@@ -13,8 +13,8 @@ from synthcohort.drawing import BLACK, GREEN, ORANGE, displayed, save
 from synthcohort.evaluation.material import Material
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
+from synthcohort.numerics.resampling import bootstrap_weights, percentile_interval
 from synthcohort.seeds import derive
-from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
 
 EXTRACTOR = None
 MEASURES = (

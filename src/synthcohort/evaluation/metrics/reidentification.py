@@ -26,11 +26,11 @@ from synthcohort.evaluation.shared_figures import draw_against_floor
 from synthcohort.hardware import Hardware
 from synthcohort.latents.space import Space
 from synthcohort.measures import Measure
+from synthcohort.numerics.manifold import squared_distances
+from synthcohort.numerics.neighbours import nearest
+from synthcohort.numerics.resampling import bootstrap_weights, percentile_interval
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
-from synthcohort.statistics.manifold import squared_distances
-from synthcohort.statistics.neighbours import nearest
-from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
 
 EXTRACTOR = None
 JOB = "images"

@@ -24,10 +24,10 @@ from synthcohort.evaluation.metrics.utility.training import Bench
 from synthcohort.evaluation.metrics.utility.utility_figure import draw
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
+from synthcohort.numerics.resampling import bootstrap_weights, percentile_interval
+from synthcohort.numerics.scores import Score, recall
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
-from synthcohort.statistics.resampling import bootstrap_weights, percentile_interval
-from synthcohort.statistics.scores import Score, recall
 
 __all__ = ["CAPTION", "EXTRACTOR", "MEASURES", "draw", "measure"]
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from synthcohort.cohort import Cohort
-from synthcohort.samples.shards import Samples
-from synthcohort.statistics.scores import (
+from synthcohort.numerics.scores import (
     Score,
     absolute_error,
     accuracy,
@@ -21,6 +20,7 @@ from synthcohort.statistics.scores import (
     calibration_error_of_one,
     over_outputs,
 )
+from synthcohort.samples.shards import Samples
 
 if TYPE_CHECKING:
     import torch
