@@ -46,10 +46,11 @@ def test_negative_padding_in_an_unsigned_element_is_padding(tmp_path):
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
-def test_an_object_that_is_cut_within_its_class_is_told(tmp_path, kept):
+@pytest.mark.parametrize("find", [bytes.index, bytes.rindex], ids=["file's", "object's"])
+def test_an_object_that_is_cut_within_its_class_is_told(tmp_path, find, kept):
     whole = save(dataset(STORED), tmp_path / "root" / "cut").read_bytes()
     save(dataset(STORED, name="2"), tmp_path / "root" / "good")
-    place = whole.rindex(b"1.2.840.10008.5.1.4.1.1.1")  # in the file's header it is there as well
+    place = find(whole, b"1.2.840.10008.5.1.4.1.1.1")
     cut = whole[: place + int(kept * len("1.2.840.10008.5.1.4.1.1.1"))]
     (tmp_path / "root" / "cut").write_bytes(cut)
     with pytest.raises(UserError, match="1 file, cut: it is cut off within its header"):

@@ -198,9 +198,10 @@ def _sop_class(dataset: "Dataset") -> str:
 
 
 def _is_cut(dataset: "Dataset") -> bool:
-    """Whether the class ends early, which would count as one that is no image."""
+    """Whether the class is absent or ends early, which would count as one that is no image."""
     whole = str(dataset.file_meta.get("MediaStorageSOPClassUID") or "")
-    return _sop_class(dataset) != whole and whole.startswith(_sop_class(dataset))
+    own = str(dataset.get("SOPClassUID") or "")
+    return own != whole != DIRECTORY and whole.startswith(own)
 
 
 def _text(dataset: "Dataset", keyword: str) -> str:
