@@ -3,9 +3,14 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from filelock import FileLock
 from tiny import REPOSITORY, TINY, configured, run, snakemake
+
+# No test is about time: on a busy machine an example may take as long as it wants.
+hypothesis.settings.register_profile("no clock", deadline=None)
+hypothesis.settings.load_profile("no clock")
 
 __all__ = ["REPOSITORY", "TINY", "configured", "run", "snakemake"]
 
