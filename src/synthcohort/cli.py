@@ -191,7 +191,7 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
 
 
 def _launch(given: argparse.Namespace) -> None:
-    from synthcohort.training.launch import launch
+    from synthcohort.hardware.launch import launch
 
     launch(given.processes, given.arguments)
 

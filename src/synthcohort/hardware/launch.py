@@ -1,4 +1,4 @@
-"""A training in several processes on one machine, by torch's own launcher."""
+"""A stage in several processes on one machine, by torch's own launcher."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
         died = f"was killed by signal {-failure.exitcode}" if failure.exitcode < 0 else "failed"
         raise UserError(
             f"process {rank} of {processes} {died}; what it said is above. Run the same command "
-            "again: it goes on from the last checkpoint"
+            "again: it goes on from what has been saved"
         ) from None
     except SignalException as error:
         raise UserError(f"stopped: it was sent {error.sigval.name}") from None
