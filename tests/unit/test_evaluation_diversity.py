@@ -111,5 +111,6 @@ def test_pairs_are_of_one_label_where_a_label_has_two_patients(tmp_path):
         k: replace(part, classes=np.unique(part.patients, return_inverse=True)[1])
         for k, part in given.sets.items()
     }
-    found = measure("ms_ssim", replace(given, sets=alone), tmp_path)
+    names = [f"label {i}" for i in range(60)]
+    found = measure("ms_ssim", replace(given, sets=alone, label_names=names), tmp_path)
     assert found["details"]["pairs_of_one_label"] is False and np.isfinite(found["value"])
