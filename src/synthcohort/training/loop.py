@@ -27,7 +27,7 @@ from synthcohort.training.lock import alone
 from synthcohort.training.ranks import Ranks
 from synthcohort.training.speed import Speed
 from synthcohort.training.state import State, descend
-from synthcohort.training.stopping import Stop, Stopped
+from synthcohort.training.stopping import Stop, stopped
 from synthcohort.training.usage import watched
 
 Batch = tuple[torch.Tensor, ...]
@@ -257,11 +257,7 @@ def train(
             if ending:
                 checkpoints.written(wait=True)
                 ranks.wait()
-                raise Stopped(
-                    f"the training was stopped after {state.images:,} of {total:,} images: "
-                    f"{reason or 'another process was told to'}. It is saved; run the same "
-                    "command again and it goes on from there"
-                )
+                raise stopped(state.images, total, reason)
             bar.update(settings.batch)
         if speed is not None:
             journal.result(**speed.overall())

@@ -16,6 +16,16 @@ class Stopped(UserError):
     """The training was stopped and saved; the same command goes on from there."""
 
 
+def stopped(images: int, total: int, reason: str) -> Stopped:
+    """What a training ends with that is stopped after so many of its images; the command line
+    prints it and exits with code 1, as for every UserError."""
+    return Stopped(
+        f"the training was stopped after {images:,} of {total:,} images: "
+        f"{reason or 'another process was told to'}. It is saved; run the same command again and "
+        "it goes on from there"
+    )
+
+
 class Stop:
     """Tells when to stop; a context manager that listens to SIGTERM and SIGINT while it is open.
 
