@@ -8,36 +8,16 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from folders import BY_FOLDER, read, table, write, write_three
 from pydantic import ValidationError
 
 from synthcohort.errors import UserError
 from synthcohort.sources import folder
 
-BY_FOLDER = r"(?P<label>[^/]+)/(?P<patient>p\d+)"
-
-
-def write(path: Path, pixels: np.ndarray | int = 7, **options) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(pixels, int):
-        pixels = np.full((6, 8), pixels, np.uint8)
-    PIL.Image.fromarray(pixels).save(path, **options)
-    return path
-
-
-def table(path: Path, *lines: str) -> Path:
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def read(root: Path, **settings) -> list:
-    return list(folder.read(folder.Source(root=root, **settings)))
-
 
 @pytest.fixture
 def cohort(tmp_path: Path) -> Path:
-    for name in ("b/p2_1.png", "a/p1_2.PNG", "a/p1_1.jpg"):
-        write(tmp_path / name)
-    return tmp_path
+    return write_three(tmp_path)
 
 
 def test_expression_gives_the_attributes_in_sorted_order(cohort):

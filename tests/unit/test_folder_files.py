@@ -4,31 +4,15 @@ import os
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import pytest
+from folders import BY_FOLDER, GREY, read, write, write_three
 
 from synthcohort.errors import UserError
-from synthcohort.sources import folder
-
-BY_FOLDER = r"(?P<label>[^/]+)/(?P<patient>p\d+)"
-GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
-
-
-def write(path: Path, pixels: np.ndarray = GREY) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    PIL.Image.fromarray(pixels).save(path)
-    return path
-
-
-def read(root: Path, **settings) -> list:
-    return list(folder.read(folder.Source(root=root, **settings)))
 
 
 @pytest.fixture
 def cohort(tmp_path: Path) -> Path:
-    for name in ("b/p2_1.png", "a/p1_2.PNG", "a/p1_1.jpg"):
-        write(tmp_path / name)
-    return tmp_path
+    return write_three(tmp_path)
 
 
 def test_a_pattern_means_what_it_means_to_a_shell(tmp_path):

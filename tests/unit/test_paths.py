@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from test_folder import read, table, write
+from folders import read, table, write
 
 from synthcohort.errors import UserError
 

@@ -5,7 +5,6 @@ rule fails. A file stays there once it is whole, so that a retry and a second sy
 nothing.
 """
 
-import hashlib
 import os
 import shutil
 import sys
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from synthcohort.errors import UserError
 from synthcohort.files import told_when_full
+from synthcohort.intake import published
 from synthcohort.progress import progress
 
 _TRIES = 5
@@ -137,9 +137,6 @@ def _size(path: Path) -> int:
 
 
 def _checksum(path: Path, like: str) -> str:
-    """The checksum of a file in the algorithm and notation of another one."""
-    kind = like.partition(":")[0]
+    """The checksum of a file in the algorithm of another one."""
     with path.open("rb") as file:
-        # Not for security: some systems refuse md5 otherwise.
-        found = hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False))
-    return f"{kind}:{found.hexdigest()}"
+        return published.checksum(file, like.partition(":")[0])

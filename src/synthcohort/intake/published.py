@@ -12,11 +12,11 @@ from synthcohort.errors import UserError
 Checksum = Annotated[str, Field(pattern="^md5:[0-9a-f]{32}$")]
 
 
-def checksum(file: IO[bytes]) -> str:
-    """The md5 of an open file, as publishers of data sets state it: "md5:" and 32 digits."""
+def checksum(file: IO[bytes], kind: str = "md5") -> str:
+    """The checksum of an open file as publishers of data sets state it: "md5:" and its digits."""
     # Not for security: some systems refuse md5 otherwise.
-    found = hashlib.file_digest(file, lambda: hashlib.new("md5", usedforsecurity=False))
-    return f"md5:{found.hexdigest()}"
+    found = hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False))
+    return f"{kind}:{found.hexdigest()}"
 
 
 def check(
