@@ -1,15 +1,17 @@
 """A SLURM of one node on this machine: munged, slurmctld and slurmd, started and stopped.
 
 It takes /etc/slurm/slurm.conf, because srun inside a job reads that file and not the submitter's
-SLURM_CONF. A cluster that is configured there already is left alone.
+SLURM_CONF. A cluster that is configured there already is left alone. Its munged has a key and a
+socket of its own, since the socket at munge's usual place may be one that nobody answers any more.
 """
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -23,7 +25,7 @@ ClusterName=synthcohort
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=cred_expire=10
+AuthInfo=cred_expire=10,socket={state}/munge.socket
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SwitchType=switch/none
@@ -80,15 +82,12 @@ def started(state: Path) -> Iterator[None]:
         for name, text in texts.items():
             stack.callback((CONFIGURATION / name).unlink, missing_ok=True)
             (CONFIGURATION / name).write_text(MARK + text)
-        if not Path("/run/munge/munge.socket.2").exists():
-            subprocess.run(
-                ["install", "-d", "-o", "munge", "-g", "munge", "/run/munge"], check=True
-            )
-            stack.enter_context(_daemon("runuser -u munge -- munged --foreground"))
-            _wait(lambda: Path("/run/munge/munge.socket.2").exists(), "munged", state)
+        stack.enter_context(_daemon(_munged(state)))
+        socket_of_ours = state / "munge.socket"
+        _wait(lambda: _answer("munge", "-n", f"--socket={socket_of_ours}"), "munged", state)
         stack.enter_context(_daemon("slurmctld -D -c"))
         stack.enter_context(_daemon(f"slurmd -D -N {host}"))
-        _wait(lambda: "idle" in _output("sinfo", "-h", "-o", "%T"), "slurmctld and slurmd", state)
+        _wait(lambda: "idle" in _answer("sinfo", "-h", "-o", "%T"), "slurmctld and slurmd", state)
         stack.callback(subprocess.run, ["scancel", "--quiet", "--user=root"], check=False)
         yield
 
@@ -110,14 +109,31 @@ def _daemon(command: str) -> Iterator[None]:
             process.wait()
 
 
-def _wait(ready, what: str, state: Path) -> None:
-    for _ in range(150):
+def _munged(state: Path) -> str:
+    """The command of a munged whose every file is in `state`, which it makes a key for."""
+    key = state / "munge.key"
+    key.touch(mode=0o600)
+    key.write_bytes(secrets.token_bytes(64))
+    files = {"socket": "socket", "pid-file": "pid", "seed-file": "seed", "log-file": "log"}
+    options = " ".join(f"--{option}={state}/munge.{name}" for option, name in files.items())
+    return f"munged --foreground --force --key-file={key} {options}"
+
+
+def _wait(ready: Callable[[], object], what: str, state: Path, seconds: int = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
         if ready():
             return
         time.sleep(0.2)
     logs = "".join(path.read_text()[-2000:] for path in state.glob("*.log"))
-    raise RuntimeError(f"{what} did not start within 30 seconds\n{logs}")
+    raise RuntimeError(f"{what} did not start within {seconds} seconds\n{logs}")
 
 
-def _output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+def _answer(*command: str) -> str:
+    """What a command prints; nothing where it fails, or waits for a daemon that does not answer."""
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=10
+        ).stdout
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return ""
