@@ -15,7 +15,7 @@ from synthcohort.evaluation import covered, metrics
 from synthcohort.evaluation.features import open_features
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.records import write_record
-from synthcohort.evaluation.sets import open_sets
+from synthcohort.evaluation.sets import NAMES, open_sets
 from synthcohort.hardware import Hardware
 from synthcohort.numerics.resampling import CONFIDENCE
 from synthcohort.tracking.journal import Journal
@@ -34,6 +34,7 @@ def evaluate(
     out: Path,
     hardware: Hardware,
     journal: Journal,
+    decoded: Path | None = None,
     **models: Path | None,
 ) -> None:
     """Measure every `metric` (names in `metrics.names()`) on the images chosen in `sets`.
@@ -46,7 +47,9 @@ def evaluate(
     Raises:
         UserError: the files do not belong together.
     """
-    opened, label_names = open_sets(sets, cohort=cohort, split=split, samples=samples)
+    opened, label_names = open_sets(
+        sets, cohort=cohort, split=split, samples=samples, decoded=decoded
+    )
     about, values = {"extractor": None, "layer": None}, {}
     if features is not None:
         values, about = open_features(features, opened)
@@ -74,7 +77,7 @@ def measured(
 ) -> tuple[dict, dict[str, np.ndarray]]:
     """The whole result of a metric, and the arrays that its figure needs beside it."""
     sets = material.sets
-    n = {origin: len(part.images) for origin, part in sets.items()}
+    n = {origin: len(sets[origin].images) for origin in NAMES}
     patients = {origin: len(set(sets[origin].patients)) for origin in ("train", "test")}
     found, arrays = metrics.module(name).measure(
         settings, seed=seed, material=material, hardware=hardware
