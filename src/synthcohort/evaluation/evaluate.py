@@ -12,6 +12,7 @@ import numpy as np
 from synthcohort.cohort import open_cohort
 from synthcohort.config import Evaluation
 from synthcohort.evaluation import covered, metrics
+from synthcohort.evaluation.estimation.floors import HELD_AGAINST
 from synthcohort.evaluation.features import open_features
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.records import write_record
@@ -35,13 +36,15 @@ def evaluate(
     hardware: Hardware,
     journal: Journal,
     decoded: Path | None = None,
+    beside: Path | None = None,
     **models: Path | None,
 ) -> None:
     """Measure every `metric` (names in `metrics.names()`) on the images chosen in `sets`.
 
     `features` is the file of the metrics' one extractor (`metrics.module(metric).EXTRACTOR`), None
-    where they have none; `models` are the folders they need (`metrics.models`). Writes
-    `out`/<metric>.json, and `out`/<metric>.npz for its figure, for each. Apart from the field
+    where they have none; `beside` the same of their second one (`metrics.beside`); `models` are the
+    folders they need (`metrics.models`). Writes `out`/<metric>.json, and `out`/<metric>.npz for its
+    figure, for each. Apart from the field
     "seconds" both depend on the arguments alone.
 
     Raises:
@@ -54,14 +57,15 @@ def evaluate(
     if features is not None:
         values, about = open_features(features, opened)
     material = Material(
-        opened,
-        label_names,
-        values,
-        open_cohort(cohort, split),
-        samples,
-        {name: path for name, path in models.items() if path is not None},
-        about,
-        out,
+        sets=opened,
+        label_names=label_names,
+        features=values,
+        beside={} if beside is None else open_features(beside, opened)[0],
+        cohort=open_cohort(cohort, split),
+        samples=samples,
+        models={name: path for name, path in models.items() if path is not None},
+        about=about,
+        work=out,
     )
     out.mkdir(parents=True, exist_ok=True)
     for name in metric:
@@ -91,9 +95,10 @@ def measured(
 
 
 def _note(journal: Journal, name: str, result: dict) -> None:
-    """What there is of value, interval and floor; nothing where the metric does not apply."""
+    """What there is of value and interval and of what they are held against; nothing where the
+    metric does not apply."""
     low, high = result["interval"] or (None, None)
-    floor = (result["floor"] or {}).get("value")
     figures = {name: result["value"], f"{name}_low": low, f"{name}_high": high}
-    figures |= {f"{name}_floor": floor}
+    for key in HELD_AGAINST.values():
+        figures[f"{name}_{key}"] = (result.get(key) or {}).get("value")
     journal.result(**{key: value for key, value in figures.items() if value is not None})

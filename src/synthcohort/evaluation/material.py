@@ -20,6 +20,8 @@ class Material:
     """The cohort's label names by class number; [""] where it has none."""
     features: dict[str, np.ndarray] = field(default_factory=dict)
     """N×D float32 by set; empty for a metric without an extractor."""
+    beside: dict[str, np.ndarray] = field(default_factory=dict)
+    """The same of the second extractor of a metric that asks for one (`BESIDE`)."""
     cohort: Cohort | None = None
     """All real images with their split."""
     samples: Sequence[Path] = ()
