@@ -156,7 +156,7 @@ STAGES = {
         "cohort split sets out",
         lists="samples",
         names="metric",
-        optional=f"features decoded {MODELS}",
+        optional=f"features beside decoded {MODELS}",
         hardware=True,
     ),
     "guidance": Stage(

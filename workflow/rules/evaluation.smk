@@ -112,6 +112,7 @@ for job, measured in metrics.jobs(SYSTEM.evaluation).items():
             sets=rules.sets.output,
             decoded=DECODED,
             features=f"{RESULTS}/evaluation/features-{job}.npz" if job in extractors.names() else [],
+            beside=[f"{RESULTS}/evaluation/features-{of}.npz" for of in metrics.beside(measured)],
             models=paths_of(metrics.models(measured)),
         output:
             results=expand(f"{RESULTS}/evaluation/{{name}}.json", name=measured),
@@ -127,6 +128,10 @@ for job, measured in metrics.jobs(SYSTEM.evaluation).items():
             features=f"--features {RESULTS}/evaluation/features-{job}.npz"
             if job in extractors.names()
             else "",
+            beside=[
+                f"--beside {RESULTS}/evaluation/features-{of}.npz"
+                for of in metrics.beside(measured)
+            ],
             decoded=DECODED_OPTION,
             models=options_of(metrics.models(measured)),
             out=f"{RESULTS}/evaluation",
@@ -136,7 +141,8 @@ for job, measured in metrics.jobs(SYSTEM.evaluation).items():
             "synthcohort evaluate --metric {params.metrics} --settings {params.settings:q}"
             " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
             " --samples {input.samples} --sets {input.sets} {params.decoded} {params.features}"
-            " {params.models} --out {params.out} --threads {threads} --gpus {resources.gpu}"
+            " {params.beside} {params.models} --out {params.out} --threads {threads}"
+            " --gpus {resources.gpu}"
             " --journal {params.journal} 2>&1 | tee {log}"
 
 
