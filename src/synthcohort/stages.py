@@ -125,6 +125,13 @@ STAGES = {
         "cohort split out",
         lists="samples",
     ),
+    "decode-sets": Stage(
+        "evaluation.decoded:decode_sets",
+        "put the compared train images through the autoencoder",
+        paths="cohort split sets autoencoder out",
+        seed=False,
+        hardware=True,
+    ),
     "classifier": Stage(
         "evaluation.networks.label_classifier:train_classifier",
         "train a small classifier on the real train split",
@@ -139,7 +146,7 @@ STAGES = {
         "cohort split sets out",
         lists="samples",
         words={"extractor": str},
-        optional=MODELS,
+        optional=f"decoded {MODELS}",
         hardware=True,
     ),
     "evaluate": Stage(
@@ -149,7 +156,7 @@ STAGES = {
         "cohort split sets out",
         lists="samples",
         names="metric",
-        optional=f"features {MODELS}",
+        optional=f"features beside decoded {MODELS}",
         hardware=True,
     ),
     "guidance": Stage(

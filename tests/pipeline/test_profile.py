@@ -12,7 +12,7 @@ GPUS = ("slurm", "workstation")
 NETWORKS = {
     *("autoencoder", "encode", "diffusion", "sample", "classifier", "features", "guidance"),
     *("search", "evaluate_images", "evaluate_membership", "evaluate_real_or_synthetic"),
-    "evaluate_utility",
+    *("evaluate_utility", "decode_sets"),
 }
 
 
@@ -61,7 +61,8 @@ def test_on_a_workstation_too_and_each_takes_one_for_itself(tmp_path):
     assert {rule for rule, of in resources(shown).items() if "gpu=1" in of} == NETWORKS
     commands = re.findall(r"^Shell command: synthcohort (\S+) (.*)$", shown, re.M)
     taking = {stage for stage, arguments in commands if "--gpus 1" in arguments}
-    assert taking == {rule for rule in NETWORKS if "_" not in rule} | {"evaluate"}
+    named = {rule for rule in NETWORKS if "_" not in rule}
+    assert taking == named | {"evaluate", "decode-sets"}
 
 
 def test_a_million_images_are_some_jobs_that_load_their_models_once(tmp_path):

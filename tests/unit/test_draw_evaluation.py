@@ -38,7 +38,7 @@ def test_each_result_has_its_figure_and_what_was_there_before_is_gone(tmp_path):
         draw_evaluation(results=results, out=out, journal=journal)
     assert sorted(path.name for path in out.iterdir()) == ["kid.png", "utility.png"]
     sizes = {path.stem: Image.open(path).size for path in out.iterdir()}
-    assert sizes == {"kid": (960, 360), "utility": (960, 240)}
+    assert sizes == {"kid": (960, 307), "utility": (960, 240)}
     told = [event["path"] for event in read_journal(tmp_path / "journal.jsonl")[1:-1]]
     assert told == [str(out / "kid.png"), str(out / "utility.png")]
 
@@ -81,12 +81,15 @@ def test_what_cannot_be_drawn_is_told_and_leaves_nothing(tmp_path):
 def test_every_label_is_in_the_legend_of_the_embedding(tmp_path, monkeypatch):
     names = ["_other", "a", "$x$"]
     rng = np.random.default_rng(0)
-    arrays = {name: rng.normal(size=(9, 2)) for name in embedding.ORIGINS}
+    spaces = [f"{space}_{name}" for space in embedding.SPACES for name in embedding.ORIGINS]
+    arrays = {name: rng.normal(size=(9, 2)) for name in spaces}
     arrays |= {f"{name}_classes": np.arange(9) % 3 for name in embedding.ORIGINS}
     details = {"neighbours": 3, "label_separation": {"value": 0.5, "majority": 0.3}}
-    result = {"value": 0.9, "interval": (0.8, 1), "floor": {"value": 1}, "details": details}
+    mixed = {"value": 0.9, "interval": (0.8, 1), "floor": {"value": 1}, "decoded": {"value": 1}}
+    result = mixed | {"details": details | {"classifier_mixing": mixed}}
     figures = []
     monkeypatch.setattr(embedding, "save", lambda figure, path: figures.append(figure))
     embedding.draw(tmp_path / "x.png", result, arrays | {"label_names": np.array(names)})
-    told = [text.get_text().strip() for text in figures[0].axes[0].get_legend().get_texts()]
-    assert told == names
+    assert len(figures[0].axes) == 4
+    for axes in figures[0].axes[::2]:
+        assert [text.get_text().strip() for text in axes.get_legend().get_texts()] == names

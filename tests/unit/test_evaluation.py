@@ -4,14 +4,17 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from evaluated import CPU, QUIET, SIZE, pictures, write_cohort, write_samples
 
 from synthcohort import config
 from synthcohort.config import Evaluation
 from synthcohort.errors import UserError
 from synthcohort.evaluation import extractors
+from synthcohort.evaluation.decoded import decode_sets
 from synthcohort.evaluation.draw import draw_evaluation
 from synthcohort.evaluation.evaluate import evaluate
+from synthcohort.evaluation.extractors.statistics import statistics
 from synthcohort.evaluation.features import extract
 from synthcohort.evaluation.networks.label_classifier import train_classifier
 from synthcohort.evaluation.sets import choose, open_sets
@@ -22,7 +25,6 @@ SETTINGS = Evaluation(images=72, classifier_images=2000, folds=3, neighbours=5)
 @pytest.fixture(scope="module")
 def system(tmp_path_factory):
     """A cohort, samples of the same distribution, of noise, and untrained models."""
-    import torch
     from diffusers import DDPMScheduler
 
     from synthcohort.models import build_autoencoder, build_denoiser
@@ -56,7 +58,7 @@ def system(tmp_path_factory):
     return folder, given, samples
 
 
-def run(system, metric, kind, out, features=None):
+def run(system, metric, kind, out, features=None, beside=None):
     folder, given, samples = system
     evaluate(
         SETTINGS,
@@ -65,6 +67,7 @@ def run(system, metric, kind, out, features=None):
         samples=samples[kind],
         sets=folder / f"{kind}.json",
         features=features,
+        beside=beside,
         out=out,
         hardware=CPU,
         journal=QUIET,
@@ -143,6 +146,51 @@ def test_few_samples_of_a_label_are_compared_with_as_few_real_images(system, tmp
     assert left_out == 80 - len(opened["test"].images)
 
 
+def test_train_images_are_decoded_once_and_features_come_of_them_too(system, tmp_path):
+    from synthcohort.latents.encode import reconstruct
+    from synthcohort.models import load_autoencoder
+
+    folder, given, samples = system
+    common = {"sets": folder / "same.json", "hardware": CPU, "journal": QUIET, **given}
+    for name in ("first", "again"):
+        out = tmp_path / f"{name}.npy"
+        decode_sets(autoencoder=folder / "autoencoder", out=out, **common)
+    assert out.read_bytes() == (tmp_path / "first.npy").read_bytes()
+    opened, _ = open_sets(folder / "same.json", samples=samples["same"], decoded=out, **given)
+    train, decoded = opened["train"], opened["decoded"]
+    model = load_autoencoder(folder / "autoencoder")
+    assert np.array_equal(decoded.images, reconstruct(model, train.images, torch.device("cpu")))
+    assert decoded.images.dtype == np.uint8 and decoded.patients is train.patients
+    features = tmp_path / "features.npz"
+    one = {"extractor": "statistics", "seed": 0, "samples": samples["same"], "out": features}
+    extract(SETTINGS, decoded=out, **one, **common)
+    assert np.load(features)["decoded"].shape == np.load(features)["train"].shape
+    np.save(out, np.zeros((3, 1, SIZE, SIZE), np.uint8))
+    with pytest.raises(UserError, match=r"again\.npy: holds \(3, 1, 16, 16\), but"):
+        open_sets(folder / "same.json", samples=samples["same"], decoded=out, **given)
+
+
+def test_where_patients_have_many_images_some_are_spread_over_more_of_them(system, tmp_path):
+    folder, _, samples = system
+    assert "spread" not in json.loads((folder / "same.json").read_text())  # two images each
+    given = write_cohort(tmp_path / "cohort", train=30, test=8, images_each=6)
+    sets, features = tmp_path / "sets.json", tmp_path / "features.npz"
+    common = {"seed": 0, "samples": samples["same"], "journal": QUIET, **given}
+    choose(SETTINGS, out=sets, **common)
+    opened, _ = open_sets(sets, samples=samples["same"], **given)
+    train, spread = opened["train"], opened["spread"]
+    assert len(spread.images) == len(train.images) == 48
+    assert np.bincount(spread.classes).tolist() == np.bincount(train.classes).tolist()
+    _, count = np.unique(spread.patients, return_counts=True)
+    assert len(count) == 30 and count.max() == 2
+    shared = np.isin(spread.rows, train.rows)
+    assert shared[np.isin(spread.patients, train.patients)].all() and not shared.all()
+    # What both sets have is computed once, and stands in the right rows.
+    of = {"extractor": "statistics", "sets": sets, "out": features, "hardware": CPU}
+    extract(SETTINGS, **of, **common)
+    assert np.array_equal(np.load(features)["spread"], statistics(spread.images))
+
+
 def test_samples_of_another_cohort_are_told(system, tmp_path):
     _, given, _ = system
     classes = np.arange(20) % 2
@@ -194,9 +242,10 @@ def test_without_labels_the_classifier_learns_turns(tmp_path):
 
 def test_bottleneck_features_feed_the_embedding_and_repeat(system, tmp_path):
     found = []
+    beside = extracted(system, "statistics", "same", tmp_path / "beside.npz")
     for name in ("first", "again"):
         features = extracted(system, "bottleneck", "same", tmp_path / f"{name}.npz")
-        result = run(system, "embedding", "same", tmp_path / name, features)
+        result = run(system, "embedding", "same", tmp_path / name, features, beside)
         result.pop("seconds")
         arrays = (tmp_path / name / "embedding.npz").read_bytes()
         figure = drawn(tmp_path / name, "embedding")
@@ -205,7 +254,8 @@ def test_bottleneck_features_feed_the_embedding_and_repeat(system, tmp_path):
     result = found[0][1]
     assert result["layer"] == "middle block, mean over positions, t = 100 of 1000, no label"
     assert result["n"] == {"train": 72, "test": 72, "synthetic": 72}
-    assert result["interval"][0] <= 1 <= result["interval"][1]
+    for mixed in (result, result["details"]["classifier_mixing"]):
+        assert mixed["interval"][0] <= 1.1 and mixed["interval"][1] >= 1
     assert np.load(tmp_path / "first.npz")["test"].shape == (72, 32)
 
 

@@ -82,7 +82,7 @@ def test_the_same_distribution_is_at_the_floor(metric, tmp_path):
     found = measure(metric, material(normal(120, 12, seed=1)), tmp_path)
     low, high = found["interval"]
     assert low <= found["floor"]["value"] <= high
-    low, high = found["details"]["above_floor"]["interval"]
+    low, high = found["difference_to_floor"]["interval"]
     assert low <= 0 <= high
     assert (tmp_path / f"{metric}.png").stat().st_size > 1000
 
@@ -91,7 +91,7 @@ def test_the_same_distribution_is_at_the_floor(metric, tmp_path):
 def test_another_distribution_is_above_the_floor(metric, tmp_path):
     found = measure(metric, material(normal(120, 12, seed=1, shift=0.6)), tmp_path)
     assert found["interval"][0] > found["floor"]["interval"][1]
-    assert found["details"]["above_floor"]["interval"][0] > 0
+    assert found["difference_to_floor"]["interval"][0] > 0
 
 
 @pytest.mark.parametrize("metric", ["fid", "kid"])

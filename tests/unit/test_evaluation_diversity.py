@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from evaluated import measure
+from scipy import ndimage
 from test_evaluation_distances import material
 from test_evaluation_statistics import scans
 
@@ -22,6 +23,10 @@ def of(synthetic: np.ndarray, n: int = 60, images_each: int = 2) -> Material:
         for name, part in made.sets.items()
     }
     return replace(made, sets=sets, label_names=["a", "b"])
+
+
+def blurred(images: np.ndarray) -> np.ndarray:
+    return ndimage.gaussian_filter(images, (0, 0, 1.5, 1.5))
 
 
 def test_at_one_scale_it_is_the_ssim_of_scikit_image():
@@ -62,6 +67,28 @@ def test_as_diverse_as_real(metric, tmp_path):
     assert json.dumps(found) == json.dumps(again)
     figures = (tmp_path / f"{metric}.png", tmp_path / f"again/{metric}.png")
     assert figures[0].read_bytes() == figures[1].read_bytes()
+
+
+def test_blurred_images_are_judged_by_images_as_blurred(tmp_path):
+    """Near duplicates by the limit of sharp images, none by that of images decoded as they are."""
+    given = of(blurred(scans(60, 2, noise=30)))
+    for name, seed in (("train", 0), ("test", 1)):
+        given.sets[name] = replace(given.sets[name], images=scans(60, seed, noise=30))
+    alone = measure("duplicates", given, tmp_path)
+    assert alone["value"] > 0.9 and "decoded" not in alone
+    decoded = replace(given.sets["train"], images=blurred(given.sets["train"].images))
+    given.sets["decoded"] = decoded
+    found = measure("duplicates", given, tmp_path)
+    assert found["value"] < 0.1 and 0 < found["interval"][1] < 0.3
+    assert found["details"]["share_by_limit_of_real"] == alone["value"]
+    assert found["decoded"]["value"] < 0.1 and found["floor"] == alone["floor"]
+    # Repetition shows for all that.
+    repeated = np.repeat(decoded.images[::6], 6, axis=0)
+    given.sets["synthetic"] = replace(given.sets["synthetic"], images=repeated)
+    assert measure("duplicates", given, tmp_path)["interval"][0] > 0.9
+    ms_ssim_of = measure("ms_ssim", given, tmp_path)
+    assert ms_ssim_of["decoded"]["value"] > ms_ssim_of["floor"]["value"]
+    assert ms_ssim_of["difference_to_decoded"]["value"] > 0
 
 
 @pytest.mark.parametrize("metric", ["ms_ssim", "duplicates"])

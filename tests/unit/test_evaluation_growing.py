@@ -53,7 +53,9 @@ def test_extrapolation_takes_off_the_bias_of_few_images(tmp_path):
     assert found["interval"][0] <= truth <= found["interval"][1]
     assert found["floor"]["interval"][0] <= 0 <= found["floor"]["interval"][1]
     assert abs(found["floor"]["value"]) < plain["floor"]["value"] / 2
-    assert found["details"]["fid"]["values"][0] == pytest.approx(plain["value"], rel=1e-4)
+    assert found["details"]["fid"]["synthetic"]["values"][0] == pytest.approx(
+        plain["value"], rel=1e-4
+    )
     assert (tmp_path / "fid_infinity.png").stat().st_size > 1000
 
 
@@ -64,8 +66,12 @@ def test_a_label_that_was_made_badly_is_told_from_one_made_well(metric, tmp_path
     details = measure(metric, labelled(features, classes), tmp_path)["details"]
     good, bad = details["by_label"]["a"], details["by_label"]["b"]
     assert good["n"] == bad["n"] == 60 and details["labels_left_out"] == {}
-    assert good["above_floor"]["interval"][0] <= 0 <= good["above_floor"]["interval"][1]
-    assert bad["above_floor"]["interval"][0] > 0
+    assert (
+        good["difference_to_floor"]["interval"][0]
+        <= 0
+        <= good["difference_to_floor"]["interval"][1]
+    )
+    assert bad["difference_to_floor"]["interval"][0] > 0
     assert bad["value"] == pytest.approx(
         distance(features["synthetic"][1::2], features["test"][1::2]), rel=1e-4
     )

@@ -45,6 +45,9 @@ MODELS = {
     "diffusion": f"{RESULTS}/diffusion",
     "latents": f"{RESULTS}/latents",
 }
+# Where the diffusion model works on the pixels, real images have nothing to go through.
+DECODED = [] if SYSTEM.autoencoder.network == "none" else [f"{RESULTS}/evaluation/decoded.npy"]
+DECODED_OPTION = f"--decoded {DECODED[0]}" if DECODED else ""
 
 # The stages publish themselves to MLflow under these names while they run.
 os.environ.update(

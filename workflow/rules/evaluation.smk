@@ -19,6 +19,32 @@ rule sets:
         " --journal {params.journal} 2>&1 | tee {log}"
 
 
+if DECODED:
+
+    rule decode_sets:
+        input:
+            images=rules.prepare.output.images,
+            split=rules.split.output.split,
+            sets=rules.sets.output,
+            autoencoder=rules.autoencoder.output.model,
+        output:
+            DECODED,
+        log:
+            f"{LOGS}/decode-sets.log",
+        params:
+            journal=f"{RESULTS}/journal/decode-sets.jsonl",
+            cohort=subpath(input.images, parent=True),
+        # The features wait for it.
+        priority: 1
+        resources:
+            gpu=0,
+        shell:
+            "synthcohort decode-sets --cohort {params.cohort} --split {input.split}"
+            " --sets {input.sets} --autoencoder {input.autoencoder} --out {output}"
+            " --threads {threads} --gpus {resources.gpu}"
+            " --journal {params.journal} 2>&1 | tee {log}"
+
+
 rule classifier:
     input:
         images=rules.prepare.output.images,
@@ -47,6 +73,7 @@ rule features:
         split=rules.split.output.split,
         samples=rules.gather.output,
         sets=rules.sets.output,
+        decoded=DECODED,
         models=lambda wildcards: paths_of(extractors.module(wildcards.extractor).MODELS),
     output:
         f"{RESULTS}/evaluation/features-{{extractor}}.npz",
@@ -57,6 +84,7 @@ rule features:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.evaluation),
+        decoded=DECODED_OPTION,
         models=lambda wildcards: options_of(extractors.module(wildcards.extractor).MODELS),
     # The longest jobs of the evaluation: started first, the others fill the gaps.
     priority: 1
@@ -65,7 +93,8 @@ rule features:
     shell:
         "synthcohort features --extractor {wildcards.extractor} --settings {params.settings:q}"
         " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
-        " --samples {input.samples} --sets {input.sets} {params.models} --out {output}"
+        " --samples {input.samples} --sets {input.sets} {params.decoded} {params.models}"
+        " --out {output}"
         " --threads {threads} --gpus {resources.gpu}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
@@ -81,7 +110,9 @@ for job, measured in metrics.jobs(SYSTEM.evaluation).items():
             split=rules.split.output.split,
             samples=rules.gather.output,
             sets=rules.sets.output,
+            decoded=DECODED,
             features=f"{RESULTS}/evaluation/features-{job}.npz" if job in extractors.names() else [],
+            beside=[f"{RESULTS}/evaluation/features-{of}.npz" for of in metrics.beside(measured)],
             models=paths_of(metrics.models(measured)),
         output:
             results=expand(f"{RESULTS}/evaluation/{{name}}.json", name=measured),
@@ -97,6 +128,11 @@ for job, measured in metrics.jobs(SYSTEM.evaluation).items():
             features=f"--features {RESULTS}/evaluation/features-{job}.npz"
             if job in extractors.names()
             else "",
+            beside=[
+                f"--beside {RESULTS}/evaluation/features-{of}.npz"
+                for of in metrics.beside(measured)
+            ],
+            decoded=DECODED_OPTION,
             models=options_of(metrics.models(measured)),
             out=f"{RESULTS}/evaluation",
         resources:
@@ -104,8 +140,9 @@ for job, measured in metrics.jobs(SYSTEM.evaluation).items():
         shell:
             "synthcohort evaluate --metric {params.metrics} --settings {params.settings:q}"
             " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
-            " --samples {input.samples} --sets {input.sets} {params.features} {params.models}"
-            " --out {params.out} --threads {threads} --gpus {resources.gpu}"
+            " --samples {input.samples} --sets {input.sets} {params.decoded} {params.features}"
+            " {params.beside} {params.models} --out {params.out} --threads {threads}"
+            " --gpus {resources.gpu}"
             " --journal {params.journal} 2>&1 | tee {log}"
 
 

@@ -19,6 +19,10 @@ class Evaluation(Settings):
     clip_weights: Path | None = None
     """CLIP as OpenAI publishes it (a TorchScript such as ViT-B-32.pt): the Fréchet distance in its
     features is measured too."""
+    dinov2_weights: Path | None = None
+    """DINOv2, or another network that takes images as it does, as a TorchScript
+    (`torch.jit.trace`): the Fréchet distance in its features is measured too. A TorchScript is a
+    program: take it from those you trust."""
     bottleneck_timestep: Share = 0.1
     """Noise level, as a share of T, at which the U-Net's bottleneck features are taken."""
     classifier_images: Positive = 30_000

@@ -12,10 +12,11 @@ import numpy as np
 from synthcohort.cohort import open_cohort
 from synthcohort.config import Evaluation
 from synthcohort.evaluation import covered, metrics
+from synthcohort.evaluation.estimation.floors import HELD_AGAINST
 from synthcohort.evaluation.features import open_features
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.records import write_record
-from synthcohort.evaluation.sets import open_sets
+from synthcohort.evaluation.sets import NAMES, open_sets
 from synthcohort.hardware import Hardware
 from synthcohort.numerics.resampling import CONFIDENCE
 from synthcohort.tracking.journal import Journal
@@ -34,31 +35,37 @@ def evaluate(
     out: Path,
     hardware: Hardware,
     journal: Journal,
+    decoded: Path | None = None,
+    beside: Path | None = None,
     **models: Path | None,
 ) -> None:
     """Measure every `metric` (names in `metrics.names()`) on the images chosen in `sets`.
 
     `features` is the file of the metrics' one extractor (`metrics.module(metric).EXTRACTOR`), None
-    where they have none; `models` are the folders they need (`metrics.models`). Writes
-    `out`/<metric>.json, and `out`/<metric>.npz for its figure, for each. Apart from the field
+    where they have none; `beside` the same of their second one (`metrics.beside`); `models` are the
+    folders they need (`metrics.models`). Writes `out`/<metric>.json, and `out`/<metric>.npz for its
+    figure, for each. Apart from the field
     "seconds" both depend on the arguments alone.
 
     Raises:
         UserError: the files do not belong together.
     """
-    opened, label_names = open_sets(sets, cohort=cohort, split=split, samples=samples)
+    opened, label_names = open_sets(
+        sets, cohort=cohort, split=split, samples=samples, decoded=decoded
+    )
     about, values = {"extractor": None, "layer": None}, {}
     if features is not None:
         values, about = open_features(features, opened)
     material = Material(
-        opened,
-        label_names,
-        values,
-        open_cohort(cohort, split),
-        samples,
-        {name: path for name, path in models.items() if path is not None},
-        about,
-        out,
+        sets=opened,
+        label_names=label_names,
+        features=values,
+        beside={} if beside is None else open_features(beside, opened)[0],
+        cohort=open_cohort(cohort, split),
+        samples=samples,
+        models={name: path for name, path in models.items() if path is not None},
+        about=about,
+        work=out,
     )
     out.mkdir(parents=True, exist_ok=True)
     for name in metric:
@@ -74,7 +81,7 @@ def measured(
 ) -> tuple[dict, dict[str, np.ndarray]]:
     """The whole result of a metric, and the arrays that its figure needs beside it."""
     sets = material.sets
-    n = {origin: len(part.images) for origin, part in sets.items()}
+    n = {origin: len(sets[origin].images) for origin in NAMES}
     patients = {origin: len(set(sets[origin].patients)) for origin in ("train", "test")}
     found, arrays = metrics.module(name).measure(
         settings, seed=seed, material=material, hardware=hardware
@@ -88,9 +95,10 @@ def measured(
 
 
 def _note(journal: Journal, name: str, result: dict) -> None:
-    """What there is of value, interval and floor; nothing where the metric does not apply."""
+    """What there is of value and interval and of what they are held against; nothing where the
+    metric does not apply."""
     low, high = result["interval"] or (None, None)
-    floor = (result["floor"] or {}).get("value")
     figures = {name: result["value"], f"{name}_low": low, f"{name}_high": high}
-    figures |= {f"{name}_floor": floor}
+    for key in HELD_AGAINST.values():
+        figures[f"{name}_{key}"] = (result.get(key) or {}).get("value")
     journal.result(**{key: value for key, value in figures.items() if value is not None})

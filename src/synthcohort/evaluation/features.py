@@ -1,4 +1,4 @@
-"""Features of the three sets, computed once for all metrics that measure in them."""
+"""Features of the sets, computed once for all metrics that measure in them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from synthcohort.config import Evaluation
 from synthcohort.errors import UserError
 from synthcohort.evaluation import extractors
-from synthcohort.evaluation.sets import NAMES, Set, open_sets
+from synthcohort.evaluation.sets import Set, open_sets
 from synthcohort.files import atomic_file
 from synthcohort.hardware import Hardware
 from synthcohort.progress import progress
@@ -31,9 +31,11 @@ def extract(
     out: Path,
     hardware: Hardware,
     journal: Journal,
+    decoded: Path | None = None,
     **models: Path | None,
 ) -> None:
-    """Write an npz with train, test and synthetic (N×D float32), extractor and layer (text).
+    """Write an npz with the features of each set that `open_sets` gives (N×D float32) by its name,
+    extractor and layer (text).
 
     `models` are the folders that the extractor needs (`extractors.module(extractor).MODELS`).
 
@@ -46,17 +48,29 @@ def extract(
         settings, seed, models, hardware
     )
     batch = BATCH[hardware.open().type]
-    opened, _ = open_sets(sets, cohort=cohort, split=split, samples=samples)
+    opened, _ = open_sets(sets, cohort=cohort, split=split, samples=samples, decoded=decoded)
     found = {}
-    with progress(f"Features ({extractor})", sum(len(s.images) for s in opened.values())) as bar:
-        for origin, part in opened.items():
+    # The same image in two sets goes through the network once.
+    shared = np.isin(opened["spread"].rows, opened["train"].rows) if "spread" in opened else []
+    count = sum(len(part.images) for part in opened.values()) - int(np.sum(shared))
+    with progress(f"Features ({extractor})", count) as bar:
+
+        def computed(images: np.ndarray) -> np.ndarray:
             blocks = []
-            for start in range(0, len(part.images), batch):
-                images = part.images[start : start + batch]
+            for start in range(0, len(images), batch):
                 with torch.inference_mode():
-                    blocks.append(features(images).float().cpu().numpy())
-                bar.update(len(images))
-            found[origin] = np.concatenate(blocks)
+                    blocks.append(features(images[start : start + batch]).float().cpu().numpy())
+                bar.update(len(blocks[-1]))
+            return np.concatenate(blocks)
+
+        for origin, part in opened.items():
+            if origin == "spread":
+                # Both have their rows in ascending order.
+                place = np.searchsorted(opened["train"].rows, part.rows).clip(max=len(shared) - 1)
+                found[origin] = found["train"][place]
+                found[origin][~shared] = computed(part.images[~shared])
+            else:
+                found[origin] = computed(part.images)
             if not np.isfinite(found[origin]).all():
                 raise UserError(
                     f"features of {extractor}: some of the {origin} images give infinite or "
@@ -76,7 +90,7 @@ def open_features(
         UserError: they are not of as many images as the sets have.
     """
     with np.load(path, allow_pickle=False) as file:
-        features = {name: file[name] for name in NAMES}
+        features = {name: file[name] if name in file else np.empty((0, 0)) for name in sets}
         about = {name: str(file[name]) for name in ("extractor", "layer")}
     for name, values in features.items():
         if len(values) != len(sets[name].images):

@@ -1,4 +1,4 @@
-"""What every metric is given: the three sets, their features, and what the sets were taken from."""
+"""What every metric is given: the sets, their features, and what the sets were taken from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +14,14 @@ from synthcohort.evaluation.sets import Set
 @dataclass(frozen=True)
 class Material:
     sets: dict[str, Set]
-    """"train", "test" and "synthetic", N images each."""
+    """"train", "test" and "synthetic", N images each; "decoded" and "spread" where there are such
+    (`evaluation.sets`)."""
     label_names: list[str]
     """The cohort's label names by class number; [""] where it has none."""
     features: dict[str, np.ndarray] = field(default_factory=dict)
     """N×D float32 by set; empty for a metric without an extractor."""
+    beside: dict[str, np.ndarray] = field(default_factory=dict)
+    """The same of the second extractor of a metric that asks for one (`BESIDE`)."""
     cohort: Cohort | None = None
     """All real images with their split."""
     samples: Sequence[Path] = ()

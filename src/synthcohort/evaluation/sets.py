@@ -1,12 +1,17 @@
-"""The three sets every metric compares: real train, real test and synthetic images, N of each.
+"""The sets that metrics compare: real train, real test and synthetic images, N of each.
 
 Their labels are distributed alike, as in the test images, and the real sets are made of whole
 patients, so that a distance and its floor differ in nothing but where the images come from.
+
+Two more sets of real train images stand beside the floor where they can. "decoded" are those of
+"train" after one way through this run's autoencoder (`decoded`): what it loses, synthetic images
+lack too. "spread" are N train images of as many patients as there are: synthetic images are
+independent of each other, and images of few patients are not.
 """
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +26,8 @@ from synthcohort.tracking.journal import Journal
 
 NAMES = ("train", "test", "synthetic")
 LEAST_PATIENTS = 4
+SPREAD = 1.5
+"""How many times the patients of "train" make a set of its own: fewer more change little."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,8 @@ def choose(
     """Write which images are compared: {"train": rows, "test": rows, "synthetic": rows}.
 
     Test is all test images, or `settings.images` of them by whole patients; train and synthetic
-    have as many of each label, so fewer of a label where one of them has fewer. "left_out" is how
-    many test images are not compared.
+    have as many of each label, so fewer of a label where one of them has fewer; "spread", where
+    train has patients enough for it, too. "left_out" is how many test images are not compared.
 
     Raises:
         UserError: too few patients for an interval.
@@ -90,25 +97,40 @@ def choose(
                 f"patients needs at least {LEAST_PATIENTS}; raise evaluation.images, or give "
                 f"{name} more patients (split.fractions)"
             )
+    spread = _spread(data, order(data.of("train")), chosen["train"], wanted, seed)
+    patients = [len(set(data.patients[rows])) for rows in (chosen["train"], spread)]
+    if patients[1] >= SPREAD * patients[0]:
+        chosen["spread"] = spread
     left_out = len(real["test"]) - len(chosen["test"])
     write_json(out, chosen | {"left_out": left_out, "seed": seed})
     journal.result(images_compared=len(chosen["test"]), test_images_left_out=left_out)
 
 
 def open_sets(
-    sets: Path, *, cohort: Path, split: Path, samples: Sequence[Path]
+    sets: Path,
+    *,
+    cohort: Path,
+    split: Path,
+    samples: Sequence[Path],
+    decoded: Path | None = None,
 ) -> tuple[dict[str, Set], list[str]]:
-    """The chosen images by name ("train", "test", "synthetic"), and the cohort's label names."""
+    """The chosen images by name ("train", "test", "synthetic"; "decoded" where its file is given,
+    "spread" where it was chosen), and the cohort's label names.
+
+    Raises:
+        UserError: the samples are another cohort's, or `decoded` is of other images.
+    """
     data, rows = open_cohort(cohort, split), read_json(sets)
-    opened = {
-        name: Set(
+
+    def real(name: str) -> Set:
+        return Set(
             images=np.asarray(data.images[rows[name]]),
             classes=data.classes[rows[name]],
             patients=data.patients[rows[name]],
             rows=np.array(rows[name]),
         )
-        for name in ("train", "test")
-    }
+
+    opened = {name: real(name) for name in ("train", "test")}
     sampled, take = shards.describe(samples), np.array(rows["synthetic"])
     opened["synthetic"] = Set(
         images=shards.pick(samples, sampled, take),
@@ -116,6 +138,16 @@ def open_sets(
         patients=np.array([f"synthetic {row}" for row in take]),
         rows=take,
     )
+    if decoded is not None:
+        images = np.load(decoded, mmap_mode="r", allow_pickle=False)
+        if images.shape != opened["train"].images.shape:
+            raise UserError(
+                f"{decoded}: holds {images.shape}, but the train images in {sets} are "
+                f"{opened['train'].images.shape}; delete it and decode them again"
+            )
+        opened["decoded"] = replace(opened["train"], images=images)
+    if "spread" in rows:
+        opened["spread"] = real("spread")
     return opened, data.label_names
 
 
@@ -125,6 +157,27 @@ def _shuffled(data: Cohort, seed: int):
     random = np.random.default_rng(derive(seed, "evaluation", "sets"))
     turn = random.permutation(len(names))[number]
     return lambda rows: rows[np.argsort(turn[rows], kind="stable")]
+
+
+def _spread(
+    data: Cohort, rows: np.ndarray, train: Sequence[int], wanted: np.ndarray, seed: int
+) -> list[int]:
+    """As many `rows` of each label as are `wanted`, of as many patients as there are: one image of
+    each before a second one of any. Of a patient in `train` the images there come first, whose
+    features are computed anyway; otherwise chance decides."""
+    random = np.random.default_rng(derive(seed, "evaluation", "sets", "spread"))
+    chance = random.random(len(data.rows)) + ~np.isin(np.arange(len(data.rows)), train)
+    rows = rows[np.argsort(chance[rows], kind="stable")]
+    chosen: list[int] = []
+    for label, count in enumerate(wanted):
+        of = rows[data.classes[rows] == label]
+        turns: dict[str, int] = {}
+        turn = []
+        for patient in data.patients[of]:
+            turns[patient] = turns.get(patient, -1) + 1
+            turn.append(turns[patient])
+        chosen += of[np.argsort(turn, kind="stable")][:count].tolist()
+    return sorted(chosen)
 
 
 def classes_of(sampled: shards.Samples, data: Cohort, samples: Sequence[Path]) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthcohort.drawing import BLACK, BLUE, GREEN, ORANGE, displayed, save
+from synthcohort.drawing import BLACK, BLUE, GREEN, ORANGE, PINK, displayed, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,15 @@ ORIGINS = {
     "test": (BLUE, "real, test"),
     "synthetic": (ORANGE, "synthetic"),
 }
-HALF = 0.14  # of the distance between two rows: synthetic stands above its floor
+DECODED = {"decoded": (PINK, "real, through the autoencoder")}
+BETWEEN = {
+    "synthetic": "synthetic and real test",
+    "decoded": "real train, through the autoencoder, and real test",
+    "train": "floor: real train and real test",
+    "spread": "floor, train of as many patients as there are",
+}
+"""What a figure between two sets is of, by the set beside real test."""
+LINE = 0.2  # inches of height for one value with its interval
 
 
 def draw_note(path: Path, note: str) -> None:
@@ -31,39 +39,37 @@ def draw_note(path: Path, note: str) -> None:
 
 
 def draw_against_floor(path: Path, result: Mapping, what: str, n: int) -> None:
-    """A figure with its interval above its floor with its interval."""
+    """A figure with its interval above what it is held against, with theirs."""
+    draw_rows(path, {"": result}, f"{what}\nN = {n} each, 95 % interval")
+
+
+def entries(result: Mapping) -> dict[str, tuple[Mapping, dict]]:
+    """What there is of a result to be drawn, by the set it is of, the first at the top: value and
+    interval, and how its marks look."""
+    found = {
+        "synthetic": (result, {"color": ORANGE}),
+        "decoded": (result.get("decoded"), {"color": PINK, "marker": "s"}),
+        "train": (result["floor"], {"color": GREEN}),
+        "spread": (
+            result.get("floor_one_per_patient"),
+            {"color": GREEN, "markerfacecolor": "white"},
+        ),
+    }
+    return {name: (of, {"marker": "o"} | look) for name, (of, look) in found.items() if of}
+
+
+def draw_rows(
+    path: Path, rows: Mapping[str, Mapping], what: str, legends: Mapping[str, str] = BETWEEN
+) -> None:
+    """Several figures of one unit, a row each from the top: a result with its interval, and below
+    it what it is held against (`entries`), with theirs. `legends` tell by set what they are of."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 2.4), layout="constrained")
+    lines = max(len(entries(result)) for result in rows.values())
+    height = 1.5 + len(rows) * (0.15 + LINE * lines)
+    figure = Figure(figsize=(6.4, height), layout="constrained")
     axes = figure.subplots()
-    floor = result["floor"]
-    names = ("floor: real train\nand real test", "synthetic\nand real test")
-    for place, (entry, colour) in enumerate(((floor, GREEN), (result, ORANGE))):
-        axes.plot(entry["interval"], [place, place], color=colour, linewidth=2)
-        axes.plot(entry["value"], place, "o", color=colour)
-        axes.annotate(
-            f"{entry['value']:.3g}",
-            (entry["value"], place),
-            (0, 7),
-            textcoords="offset points",
-            ha="left",
-        )
-    axes.set_yticks([0, 1], names)
-    axes.set_ylim(-0.6, 1.6)
-    axes.set_xlim(left=min(0, floor["interval"][0], result["interval"][0]))
-    axes.set_xlabel(f"{what}\nN = {n} each, 95 % interval")
-    axes.grid(axis="x", alpha=0.3)
-    save(figure, path)
-
-
-def draw_rows(path: Path, rows: Mapping[str, Mapping], what: str) -> None:
-    """Several figures of one unit, a row each from the top: a result with its interval, and its
-    "floor" with its own."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 1.5 + 0.55 * len(rows)), layout="constrained")
-    axes = figure.subplots()
-    draw_rows_on(axes, rows, what)
+    draw_rows_on(axes, rows, what, legends)
     add_legend_above(figure, axes)
     save(figure, path)
 
@@ -71,9 +77,7 @@ def draw_rows(path: Path, rows: Mapping[str, Mapping], what: str) -> None:
 def draw_pair(path: Path, result: Mapping, first: str, second: str, what: str) -> None:
     """The rows of a `floors.paired` result: its value, called `first`, and that of its details
     called `second`."""
-    details = result["details"]
-    beside = details[second] | {"floor": details[f"floor_{second}"]}
-    draw_rows(path, {first: result, second: beside}, what)
+    draw_rows(path, {first: result, second: result["details"][second]}, what)
 
 
 def draw_by_label(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray], what: str) -> None:
@@ -94,24 +98,25 @@ def draw_within(
     arrays: Mapping[str, np.ndarray],
     what: str,
 ) -> None:
-    """The distribution of numbers taken within "test" and "synthetic", and the limit of duplicates
-    where the result's details have one; below, the most alike "pairs" of synthetic images
-    (n×2×C×H×W), one above the other."""
+    """The distribution of numbers taken within "test", "synthetic" and, where there are such,
+    "decoded", and the limits of duplicates where the result's details have them; below, the most
+    alike "pairs" of synthetic images (n×2×C×H×W), one above the other."""
     from matplotlib.figure import Figure
 
-    limit, pairs = result["details"].get("limit"), arrays["pairs"]
+    limits, pairs = result["details"].get("limits", {}), arrays["pairs"]
     figure = Figure(figsize=(7.2, 4.8), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=[1.5, 1])
     axes = top.subplots()
-    values = {name: arrays[name] for name in ("test", "synthetic")}
-    everything = np.concatenate([*values.values(), [] if limit is None else [limit]])
+    values = {name: arrays[name] for name in ("test", "synthetic", "decoded") if name in arrays}
+    everything = np.concatenate([*values.values(), list(limits.values())])
     edges = np.histogram_bin_edges(everything, 40)
     for name, of in values.items():
-        colour, legend = ORIGINS[name]
+        colour, legend = (ORIGINS | DECODED)[name]
         legend = f"{legend} (N = {len(of)})"
         axes.hist(of, edges, color=colour, histtype="step", linewidth=1.6, label=legend)
-    if limit is not None:
-        axes.axvline(limit, color=BLACK, linestyle="--", linewidth=1, label="limit of duplicates")
+    for (name, limit), style in zip(limits.items(), ("--", ":"), strict=False):
+        told = f"limit of duplicates, {name}"
+        axes.axvline(limit, color=BLACK, linestyle=style, linewidth=1, label=told)
     axes.set(xlabel=what, ylabel="count")
     axes.legend(frameon=False, fontsize=8)
     bottom.suptitle("The most alike pairs of synthetic images, one above the other", fontsize=10)
@@ -124,27 +129,32 @@ def draw_within(
     save(figure, path)
 
 
-def draw_rows_on(axes: "Axes", rows: Mapping[str, Mapping], what: str) -> None:
+def draw_rows_on(
+    axes: "Axes", rows: Mapping[str, Mapping], what: str, legends: Mapping[str, str] = BETWEEN
+) -> None:
     """The rows of `draw_rows` on axes of a larger figure."""
+    told: set[str] = set()
     for place, result in enumerate(rows.values()):
-        pair = (
-            (result["floor"], GREEN, "floor: real train and real test", HALF, -11),
-            (result, ORANGE, "synthetic and real test", -HALF, 4),
-        )
-        for entry, colour, legend, off, text in pair:
-            legend = legend if place == 0 else None
-            axes.plot(entry["interval"], [place + off] * 2, color=colour, linewidth=2)
-            axes.plot(entry["value"], place + off, "o", color=colour, label=legend)
+        shown = entries(result)
+        offs = (np.arange(len(shown)) - (len(shown) - 1) / 2) / (len(shown) + 0.7)
+        for off, (name, (entry, style)) in zip(offs, shown.items(), strict=True):
+            label = None if name in told else legends[name]
+            told.add(name)
+            y = place + off
+            axes.plot(entry["interval"], [y, y], color=style["color"], linewidth=2)
+            axes.plot([entry["value"]], [y], linestyle="none", label=label, **style)
             axes.annotate(
                 f"{entry['value']:.3g}",
-                (entry["value"], place + off),
-                (0, text),
+                (max(entry["interval"][1], entry["value"]), y),
+                (5, 0),
                 textcoords="offset points",
+                va="center",
                 fontsize=8,
             )
     axes.set_yticks(range(len(rows)), rows)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlim(left=min(0, *axes.get_xlim()))
+    axes.set_ylim(len(rows) - 0.45, -0.55)
+    axes.margins(x=0.1)  # the last number has room
+    axes.set_xlim(left=0 if axes.dataLim.x0 >= 0 else axes.get_xlim()[0])
     axes.set_xlabel(what)
     axes.grid(axis="x", alpha=0.3)
 

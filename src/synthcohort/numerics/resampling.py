@@ -4,7 +4,7 @@ Images of one patient are alike, so patients, not images, are what is left out o
 these intervals covers how the result would vary if the generative model were trained again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -45,6 +45,30 @@ def jackknife_interval(value: float, *without: np.ndarray) -> list[float]:
     freedom = min(map(len, without)) - 1
     margin = t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(variance)
     return [float(value - margin), float(value + margin)]
+
+
+def exact_interval(share: float, cases: int) -> list[float]:
+    """Clopper and Pearson's interval (1934) of a share of so many independent cases. share·cases
+    need not be whole: of the images of one patient, which are one case, a part may be found."""
+    from scipy.stats import beta
+
+    tail, hit, missed = (1 - CONFIDENCE) / 2, share * cases, (1 - share) * cases
+    return [
+        float(beta.ppf(tail, hit, missed + 1)) if hit > 0 else 0.0,
+        float(beta.ppf(1 - tail, hit + 1, missed)) if missed > 0 else 1.0,
+    ]
+
+
+def difference_interval(first: Mapping, second: Mapping) -> list[float]:
+    """The interval of a difference of two figures ({"value", "interval"}) as if they were
+    independent (Zou and Donner 2008, "MOVER", eq. 7)."""
+    (a, (low_a, high_a)), (b, (low_b, high_b)) = (
+        (of["value"], of["interval"]) for of in (first, second)
+    )
+    return [
+        float(a - b - np.hypot(a - low_a, high_b - b)),
+        float(a - b + np.hypot(high_a - a, b - low_b)),
+    ]
 
 
 def binomial_interval(count: int, of: int, method: str) -> list[float]:

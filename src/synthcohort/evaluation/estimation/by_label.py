@@ -19,7 +19,7 @@ def by_label(material: Material, compare: Callable[[Material], dict]) -> dict:
     labels = np.unique(material.sets["test"].classes)
     for label in labels if len(labels) > 1 else ():
         name, part = material.label_names[label], _of(material, label)
-        n = min(len(one.images) for one in part.sets.values())
+        n = min(len(part.sets[origin].images) for origin in NAMES)
         patients = min(len(set(part.sets[real].patients)) for real in ("train", "test"))
         if n < LEAST or patients < LEAST_PATIENTS:
             left_out[name] = (
@@ -32,7 +32,7 @@ def by_label(material: Material, compare: Callable[[Material], dict]) -> dict:
 
 def _of(material: Material, label: int) -> Material:
     """The images of one label and their features."""
-    rows = {name: np.flatnonzero(material.sets[name].classes == label) for name in NAMES}
+    rows = {name: np.flatnonzero(material.sets[name].classes == label) for name in material.sets}
     sets = {
         name: replace(
             part,

@@ -1,4 +1,9 @@
-"""What the distance metrics share: the value, its floor and the intervals of both."""
+"""What the distance metrics share: the value, what it is held against and the intervals of all.
+
+The floor is the same figure of real train images in the place of synthetic ones. Two more of the
+kind stand beside it where there are such sets (`evaluation.sets`): of train images that have gone
+through the autoencoder, and of train images of as many patients as there are.
+"""
 
 from collections.abc import Callable
 
@@ -6,7 +11,8 @@ import numpy as np
 
 from synthcohort.evaluation.material import Material
 from synthcohort.numerics.resampling import (
-    binomial_interval,
+    difference_interval,
+    exact_interval,
     groups,
     jackknife_interval,
     without_each,
@@ -19,6 +25,8 @@ METHOD = (
     "t quantile; of a share of 0 or 1 the exact interval (Clopper and Pearson); the generative "
     "model is not trained again"
 )
+HELD_AGAINST = {"train": "floor", "decoded": "decoded", "spread": "floor_one_per_patient"}
+"""What a result calls the figure of a set that takes the place of the synthetic images."""
 
 
 def compared(
@@ -29,38 +37,52 @@ def compared(
     material: Material,
     least: float = -np.inf,
     most: float = np.inf,
+    share: bool = False,
 ) -> dict:
-    """The distance of the synthetic images from real test: {"value", "interval"}; "floor", the same
-    of real train from real test; and "above_floor", the difference of the two.
+    """The distance of the synthetic images from real test: {"value", "interval"}; by the names in
+    HELD_AGAINST the same of other sets, of "spread" with its number of images "n" and of
+    "patients"; and, as "difference_to_floor" and so on, the value less each of them.
 
     `value(name)` is the distance of the set `name` from test; `statistic(name)` the same of parts
     of them, given two boolean masks (test, `name`). `least` and `most` are the ends of what there
-    can be: the jackknife's symmetric interval is cut there.
+    can be: the jackknife's symmetric interval is cut there. Where `share`, an end says that none
+    or all of the images are so, of which the interval is exact, over patients.
     """
+    names = ["synthetic", *(name for name in HELD_AGAINST if name in material.sets)]
     group = {
-        name: groups(part.patients, derive(seed, "evaluation", "groups", name))
-        for name, part in material.sets.items()
+        name: groups(material.sets[name].patients, derive(seed, "evaluation", "groups", name))
+        for name in ("test", *names)
     }
-    without = {
-        name: without_each(statistic(name), group["test"], group[name])
-        for name in ("synthetic", "train")
-    }
+    without = {name: without_each(statistic(name), group["test"], group[name]) for name in names}
+    patients = {name: len(np.unique(material.sets[name].patients)) for name in ("test", *names)}
 
     def measured(name: str) -> dict:
         found = value(name)
         low, high = jackknife_interval(found, *without[name])
-        if (least, most) == (0, 1) and found in (0, 1):
+        if share and found in (0, most):
             # The same without any group, which makes the jackknife certain where it must not be.
-            cases = min(len(np.unique(material.sets[of].patients)) for of in ("test", name))
-            low, high = binomial_interval(round(found * cases), cases, "exact")
+            low, high = exact_interval(min(found, 1), min(patients["test"], patients[name]))
         return {"value": found, "interval": [max(low, least), min(high, most)]}
 
-    result, floor = measured("synthetic"), measured("train")
-    # Both distances share the test images, so their difference has an interval of its own.
-    above = result["value"] - floor["value"]
-    shared = without["synthetic"][0] - without["train"][0]
-    above_interval = jackknife_interval(above, shared, without["synthetic"][1], without["train"][1])
-    return result | {"floor": floor, "above_floor": {"value": above, "interval": above_interval}}
+    found = {name: measured(name) for name in names}
+    result = found.pop("synthetic")
+    for name, of in found.items():
+        key = HELD_AGAINST[name]
+        # Both distances share the test images, so their difference has an interval of its own.
+        difference = result["value"] - of["value"]
+        shared = without["synthetic"][0] - without[name][0]
+        own = jackknife_interval(difference, shared, without["synthetic"][1], without[name][1])
+        if share and {result["value"], of["value"]} & {0, most}:
+            # Nor can the jackknife of the difference see what it cannot see of each.
+            own = difference_interval(result, of)
+        result[key] = of
+        result[f"difference_to_{key}"] = {
+            "value": difference,
+            "interval": [max(own[0], least - most), min(own[1], most - least)],
+        }
+        if name == "spread":
+            of |= {"n": len(material.sets[name].images), "patients": patients[name]}
+    return result
 
 
 def against_floor(
@@ -73,23 +95,10 @@ def against_floor(
 ) -> dict:
     """`compared` as the result of a metric."""
     found = compared(value, statistic, seed=seed, material=material, least=least)
-    above = found.pop("above_floor")
-    return found | {"interval_method": METHOD, "details": {"above_floor": above}}
+    return found | {"interval_method": METHOD, "details": {}}
 
 
 def paired(result: dict, name: str, second: dict, **details: object) -> dict:
-    """Two `compared` as the result of one metric: `result` gives its value, `second` stands in the
-    details as `name`."""
-    return {
-        "value": result["value"],
-        "interval": result["interval"],
-        "interval_method": METHOD,
-        "floor": result["floor"],
-        "details": details
-        | {
-            name: {"value": second["value"], "interval": second["interval"]},
-            f"floor_{name}": second["floor"],
-            "above_floor": result["above_floor"],
-            f"above_floor_{name}": second["above_floor"],
-        },
-    }
+    """Two `compared` as the result of one metric: `result` gives its value, `second`, with what it
+    is held against, stands in the details as `name`."""
+    return result | {"interval_method": METHOD, "details": details | {name: second}}

@@ -3,6 +3,8 @@
 A metric module says all that is known of the metric. It has
 
 - `EXTRACTOR`: whose features it measures in (a name in `extractors.names()`), or None;
+- `BESIDE`, where it measures in a second extractor's features too (`material.beside`): its name,
+  one for all metrics of an EXTRACTOR;
 - `JOB`, where it shares a job with others though it has no extractor: that job's name;
 - `MODELS`, where it needs them: folders of the run, of "classifier", "autoencoder", "diffusion" and
   "latents", that come in `material.models`;
@@ -12,12 +14,16 @@ A metric module says all that is known of the metric. It has
 - `measure(settings, *, seed, material, hardware)`: returns the result and the arrays, by name, that
   the figure needs beside it. The result has "value", "interval", "interval_method", "floor"
   ({"value", "interval"}: the same between real train and real test, or None where there is no such
-  thing) and "details"; "extractor" and "layer" too where EXTRACTOR is None, and "n" where it did
-  not compare the three sets. An entry of "details" that is itself a figure, as {"value",
-  "interval"}, has its line in the table of results if "<metric>.<entry>" is among the MEASURES;
-  "measure" says there what it is where that depends on the cohort. "note" says which labels the
-  result covers (`covered.note`) where these are not those of the three sets, "" where it covers
-  all. A metric that this cohort gives nothing to measure returns `not_applicable(note), {}`;
+  thing) and "details"; where it can, "decoded" (the same of train images that have gone through the
+  autoencoder), "floor_one_per_patient" (of as many patients as there are), the value less each of
+  these ("difference_to_floor" and so on, each with its "interval"), and "cannot_tell", a sentence,
+  where this cohort does not let the figure see what it claims; "extractor" and "layer" too where
+  EXTRACTOR is None, and "n" where it did not compare the three sets. An entry of "details" that is
+  itself a figure, as {"value", "interval"} and what it is held against, has its line in the table
+  of results if "<metric>.<entry>" is among the MEASURES; "measure" says there what it is where that
+  depends on the cohort. "note" says which labels the result covers (`covered.note`) where these are
+  not those of the three sets, "" where it covers all. A metric that this cohort gives nothing to
+  measure returns `not_applicable(note), {}`;
 - `draw(path, result, arrays)`: draws the figure of the whole result as it stands in the file, which
   a later stage may do anew without measuring.
 
@@ -62,6 +68,11 @@ def models(measured: Sequence[str]) -> list[str]:
     """The folders that these metrics need, by name."""
     asked = (getattr(module(name), "MODELS", ()) for name in measured)
     return sorted({model for of_metric in asked for model in of_metric})
+
+
+def beside(measured: Sequence[str]) -> list[str]:
+    """The second extractor of these metrics, which share the first; none or one."""
+    return sorted({of for name in measured if (of := getattr(module(name), "BESIDE", None))})
 
 
 def not_applicable(note: str) -> dict:

@@ -3,7 +3,8 @@
 The distance of two images is the root mean square difference of their pixels. Near is what is as
 near as 1 % of the real train images have another patient's image among as many; the share among
 real test images, which had no part in that limit, is the floor. Blurred images are nearer to each
-other than sharp ones, so a share above the floor is repetition or blur: the pairs drawn tell which.
+other than sharp ones, and synthetic images are as blurred as the autoencoder makes them: theirs is
+the limit of train images that have gone through it, where there is an autoencoder.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ from synthcohort.evaluation.shared_figures import draw_within
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.numerics.neighbours import nearest_others
-from synthcohort.numerics.resampling import CONFIDENCE
+from synthcohort.numerics.resampling import exact_interval, groups
+from synthcohort.seeds import derive
 
 EXTRACTOR = None
 JOB = "images"
@@ -29,20 +31,21 @@ MEASURES = (
         140,
         "diversity",
         "lower",
-        "The share of synthetic images that are nearly the same as another one. Blur raises it, "
-        "too: look at the pairs drawn.",
+        "The share of synthetic images that are nearer to another one than 99 % of real images, "
+        "put through the same autoencoder, are to another patient's.",
     ),
 )
 CAPTION = """\
 Distance in pixels from each image to the nearest other image of the same set (real: of another
-patient), for synthetic and for real test images. The dashed line is the limit below which two
-images count as near duplicates: 1 % of the real train images have another patient's image that
-near. Below: the closest synthetic pairs.
+patient), for synthetic images, real test images, and real train images after one way through the
+autoencoder. The lines are the limits below which two images count as near duplicates: 1 % of train
+images have another patient's image that near. The limit of synthetic images comes from those that
+have gone through the autoencoder, because blurred images are nearer to each other.
 
 More near duplicates among synthetic images than among real ones mean that the model repeats itself,
-or that its images are blurred and so nearer to each other: the pairs tell which. Shifted and
-mirrored repetitions are not found. This compares synthetic images with each other; copies of train
-images are under *Audit*.
+or blurs more than its autoencoder: the closest pairs, below, tell which. Shifted and mirrored
+repetitions are not found. This compares synthetic images with each other; copies of train images
+are under *Audit*.
 """
 QUANTILE = 0.01
 SHOWN = 8
@@ -51,31 +54,38 @@ SHOWN = 8
 def measure(
     settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
 ) -> tuple[dict, dict[str, np.ndarray]]:
-    """ "details" has the limit, and the closest pairs by their rows among the samples."""
+    """ "details" has the limits, the share that the limit of sharp images would give, and the
+    closest pairs by their rows among the samples."""
     sets = material.sets
-    nearest = {name: nearest_other(part) for name, part in sets.items()}
-    limit = float(np.quantile(nearest["train"][1], QUANTILE))
-    result, floor = (
-        share(nearest[name][1] <= limit, sets[name].patients) for name in ("synthetic", "test")
-    )
+    names = [name for name in ("train", "test", "synthetic", "decoded") if name in sets]
+    nearest = {name: nearest_other(sets[name]) for name in names}
+    # Images count as near by a limit from images that are as blurred as they are.
+    judge = "decoded" if "decoded" in sets else "train"
+    limit, sharp = (float(np.quantile(nearest[name][1], QUANTILE)) for name in (judge, "train"))
+    limits = {"real": sharp} if judge == "train" else {"synthetic": limit, "real": sharp}
     made, (other, distance) = sets["synthetic"], nearest["synthetic"]
     pairs = closest(other, distance)
-    result |= {
+    result = share(distance <= limit, made.patients) | {
         "extractor": "none, pixels",
         "layer": None,
-        "interval_method": "Wilson, of as many independent images as there are patients (real) or "
-        "images (synthetic); the limit as found",
-        "floor": floor,
+        "interval_method": "exact (Clopper and Pearson), of as many independent images as there "
+        "are patients (real) or images (synthetic); the limit as found",
+        "floor": share(nearest["test"][1] <= sharp, sets["test"].patients),
         "details": {
-            "limit": limit,
+            "limits": limits,
             "limit_quantile": QUANTILE,
+            "share_by_limit_of_real": float((distance <= sharp).mean()),
             "closest_pairs": [
                 {"rows": made.rows[[a, b]].tolist(), "distance": round(float(distance[a]), 6)}
                 for a, b in pairs
             ],
         },
     }
-    arrays = {name: nearest[name][1] for name in ("test", "synthetic")}
+    if judge == "decoded":
+        part = sets["decoded"]
+        half = groups(part.patients, derive(seed, "evaluation", "duplicates")) % 2
+        result["decoded"] = share(crossed(nearest["decoded"][1], half), part.patients)
+    arrays = {name: nearest[name][1] for name in names if name != "train"}
     return result, arrays | {"pairs": made.images[np.array(pairs, int).reshape(-1, 2)]}
 
 
@@ -94,15 +104,17 @@ def nearest_other(part: Set) -> tuple[np.ndarray, np.ndarray]:
 
 
 def share(found: np.ndarray, patients: np.ndarray) -> dict:
-    """The share of N bools, with Wilson's interval for as many as there are patients: images of one
-    patient are alike. It says something where none is found too, as no bootstrap does."""
-    from scipy.stats import norm
+    """The share of N bools with the exact interval for as many as there are patients: images of one
+    patient are alike."""
+    value = float(found.mean())
+    return {"value": value, "interval": exact_interval(value, len(set(patients)))}
 
-    p, n, z = float(found.mean()), len(set(patients)), float(norm.ppf((1 + CONFIDENCE) / 2))
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    margin = z / (1 + z**2 / n) * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
-    # Rounding must not put the ends beyond the value where it is 0 or 1.
-    return {"value": p, "interval": [min(p, middle - margin), max(p, middle + margin)]}
+
+def crossed(distance: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Which of N distances are within the limit that those of the other half set (`half`: 0 or 1):
+    in their own limit they would have had a part."""
+    limit = [np.quantile(distance[half != one], QUANTILE) for one in (0, 1)]
+    return distance <= np.array(limit)[half]
 
 
 def closest(other: np.ndarray, distance: np.ndarray) -> list[tuple[int, int]]:

@@ -26,13 +26,16 @@ MEASURES = (
 )
 CAPTION = """\
 Fréchet Inception distance (Heusel 2017) of synthetic images from real test images, beside its
-floor: real train images from the same test images, as many of each. Below, the same by label, where
-a label has images enough.
+floor: real train images from the same test images, as many of each. Between them, what train images
+reach after one way through the autoencoder: what lies below is the autoencoder's, what lies above
+the diffusion model's. Where patients have many images, a second floor is of as many patients as
+there are. Below, the same by label, where a label has images enough.
 
 Lower is better, and the floor is what real images of other patients reach. The distance depends on
 the number of images, so it compares with the floor beside it, and neither with other labels nor
-with figures from elsewhere. Inception-v3 was trained on photographs: it may miss what matters in a
-medical image.
+with figures from elsewhere; its interval is of the distance expected at this number, not of the
+distance of the distributions. Inception-v3 was trained on photographs: it may miss what matters in
+a medical image.
 """
 
 

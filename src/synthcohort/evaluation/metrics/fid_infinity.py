@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort.config import Evaluation
-from synthcohort.drawing import BLACK, GREEN, ORANGE, save
+from synthcohort.drawing import BLACK, save
 from synthcohort.evaluation.estimation.floors import METHOD, Statistic, compared
 from synthcohort.evaluation.estimation.frechet import distance
 from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.shared_figures import add_legend_above
+from synthcohort.evaluation.shared_figures import BETWEEN, add_legend_above, entries
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.seeds import derive
@@ -32,8 +32,8 @@ MEASURES = (
         40,
         "fidelity",
         "lower",
-        "FID extrapolated to infinitely many images, which takes most of the bias of small "
-        "numbers away.",
+        "FID extrapolated to infinitely many images. Part of the bias of few images remains: how "
+        "much, its floor tells, which is 0 without any.",
     ),
 )
 CAPTION = """\
@@ -41,9 +41,9 @@ FID against the inverse number of images, with its extrapolation to infinitely m
 Forsyth 2020): synthetic from real test images, and the floor, real train from real test images.
 Each point is a mean over disjoint parts of the sets.
 
-The FID of few images is too large; the end of the line at the left is freed of most of that. With
+The FID of few images is too large; the end of the line at the left is freed of a part of that. With
 fewer images than the 2048 features the points bend and the end is still too large: the floor's end,
-which should be 0, tells by how much.
+which is 0 in truth where train and test are of one distribution, tells by how much.
 """
 PARTS = 4
 
@@ -71,15 +71,14 @@ def measure(
 
     curves = {
         name: growing(features["test"][turns["test"]], features[name][turns[name]])
-        for name in ("synthetic", "train")
+        for name in features
+        if name != "test"
     }
     result = compared(
         lambda name: extrapolated(*curves[name]), statistic, seed=seed, material=material
     )
-    above = result.pop("above_floor")
     fids = {name: {"n": n.tolist(), "values": fid.tolist()} for name, (n, fid) in curves.items()}
-    details = {"above_floor": above, "fid": fids["synthetic"], "floor_fid": fids["train"]}
-    return result | {"interval_method": METHOD, "details": details}, {}
+    return result | {"interval_method": METHOD, "details": {"fid": fids}}, {}
 
 
 def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
@@ -89,20 +88,18 @@ def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
 
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
-    curves = result["details"]
-    for curve, end, colour, legend in (
-        (curves["fid"], result, ORANGE, "synthetic and real test"),
-        (curves["floor_fid"], result["floor"], GREEN, "floor: real train and real test"),
-    ):
+    curves = result["details"]["fid"]
+    for name, (end, style) in entries(result).items():
+        curve, colour = curves[name], style["color"]
         inverse = 1 / np.array(curve["n"])
-        axes.plot(inverse, curve["values"], "o", color=colour, label=legend)
+        axes.plot(inverse, curve["values"], linestyle="none", label=BETWEEN[name], **style)
         slope = np.mean((np.array(curve["values"]) - end["value"]) / inverse)
         reach = np.array([0, inverse.max()])
         axes.plot(reach, end["value"] + slope * reach, "--", color=colour, linewidth=1)
         axes.plot([0, 0], end["interval"], color=colour, linewidth=3, clip_on=False)
-        axes.plot(0, end["value"], "D", color=colour, clip_on=False)
+        axes.plot([0], [end["value"]], clip_on=False, **style)
     axes.axhline(0, color=BLACK, linewidth=0.8)
-    ticks = np.unique(curves["fid"]["n"])
+    ticks = np.unique(curves["synthetic"]["n"])
     axes.set_xticks([0, *(1 / ticks)], ["∞", *(f"1/{round(n)}" for n in ticks)])
     axes.set(
         xlabel="1/N; at the left the extrapolation to infinite N, 95 % interval",

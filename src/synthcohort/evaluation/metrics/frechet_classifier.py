@@ -30,8 +30,8 @@ MEASURES = (
 )
 CAPTION = """\
 Fréchet distance in the features of a small classifier that was trained on the labels of this
-cohort's train split, beside its floor: real train images from real test images; below, the same by
-label, where a label has images enough.
+cohort's train split, beside its floor: real train images from real test images, as they are and
+after one way through the autoencoder; below, the same by label, where a label has images enough.
 
 Lower is better. These features respond to what tells the labels apart in these images, and to
 little else. The figures can be compared within this cohort and split only.

@@ -28,7 +28,8 @@ MEASURES = (
 )
 CAPTION = """\
 Fréchet distance in the features of CLIP's image encoder between synthetic images and real test
-images, beside its floor (real train patients against real test patients).
+images, beside its floor (real train patients against real test patients), and the same of train
+images after one way through the autoencoder.
 
 CLIP was trained on many more kinds of images than Inception-v3, so its distance often agrees better
 with what people see; its scale is another one, and it can be compared with its own floor only.

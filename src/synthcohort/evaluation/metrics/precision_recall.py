@@ -37,12 +37,16 @@ MEASURES = (
 CAPTION = """\
 Improved precision and recall (Kynkäänniemi 2019) in Inception-v3 features: the share of synthetic
 images that lie where real test images lie, and the share of real test images that lie where
-synthetic images lie. Below each, the floor: the same of real train images.
+synthetic images lie. Below each, the floor: the same of real train images; of those after one way
+through the autoencoder; and, where patients have many images, of train images of as many patients
+as there are.
 
 Low precision means images unlike any real one; low recall means that kinds of real images are
 missing. Both are as good as can be told when they reach the floor, which is below 1 for small
-numbers of images. A single unusual real image makes a large ball that much falls into: see *density
-and coverage*. The features are those of a network trained on photographs.
+numbers of images. Images of few patients cover little, and synthetic images are independent of each
+other: their recall compares with that of as many patients as there are. A single unusual real image
+makes a large ball that much falls into: see *density and coverage*. The features are those of a
+network trained on photographs.
 """
 K = 3
 
@@ -60,7 +64,7 @@ def measure(
     features = material.features
     squared = manifold.squared_distances
     within = {name: squared(values, values) for name, values in features.items()}
-    across = {name: squared(features["test"], features[name]) for name in ("synthetic", "train")}
+    across = {name: squared(features["test"], values) for name, values in features.items()}
 
     @cache
     def both(name: str) -> dict[str, float]:
@@ -77,7 +81,7 @@ def measure(
             within[name][other][:, other], across[name][test][:, other], K
         )
 
-    limits = {"seed": seed, "material": material, "least": 0.0, "most": 1.0}
+    limits = {"seed": seed, "material": material, "least": 0.0, "most": 1.0, "share": True}
     result = compared(lambda name: both(name)["precision"], precision, **limits)
     recalled = compared(lambda name: both(name)["recall"], recall, **limits)
     return paired(result, "recall", recalled, neighbours=K), {}
