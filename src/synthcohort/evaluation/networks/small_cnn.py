@@ -1,26 +1,50 @@
-"""A small convolutional network and how it is trained, for all that the evaluation asks of one."""
+"""A small convolutional network and how it is trained, for all that the evaluation asks of one.
+
+What such a network tells is only worth something once it has learnt what there is to learn, on any
+budget. So there are no statistics that run behind the weights (a short training leaves them stale:
+BatchNorm then misjudges even its own training images), groups are seen equally often, and a
+training ends when images of patients it has not learnt from are told no better any more.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 
 from synthcohort.cohort import blocks
 from synthcohort.hardware import Hardware
 from synthcohort.models.pixels import to_model
 from synthcohort.progress import progress
+from synthcohort.seeds import derive
 
 BATCH = 32
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.05
+WARMUP = 10
+FEATURES = 128
+CHANNELS_A_GROUP = 8
+SHARPNESS = 6
+"""Of the weights' average over the training: the larger, the younger (Karras 2024, section 3.1)."""
+WATCHED = 512
+"""Most images that a training is watched by."""
+HELD_OUT = 5
+"""One patient in so many is watched and not learnt from."""
+FIRST, RISE = 256, 1.25
+"""After so many images a training is looked at first, and again after so many times as many."""
+LEAST = 1_500
+"""Images seen before a training may end by itself."""
+
+Draw = Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
 class SmallCNN(nn.Module):
     """Strided 3×3 convolutions down to 6×6 or less, so that a place sees most of the image, each
-    with BatchNorm and SiLU; then the mean.
+    with GroupNorm (Wu and He 2018) and SiLU; then the mean.
 
     Images are n×channels×H×W in [−1, 1] with H and W at least 8; `features` gives n×128, the
     network itself n×classes logits.
@@ -29,13 +53,13 @@ class SmallCNN(nn.Module):
     def __init__(self, channels: int, size: tuple[int, int], classes: int) -> None:
         super().__init__()
         levels = max(2, math.ceil(math.log2(min(size) / 6)))
-        widths = [128 >> max(0, min(2, levels - 2 - level)) for level in range(levels)]
+        widths = [max(32, FEATURES >> (levels - 1 - level)) for level in range(levels)]
         layers: list[nn.Module] = []
         for before, after in zip([channels, *widths], widths, strict=False):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)]
-            layers += [nn.BatchNorm2d(after), nn.SiLU()]
+            layers += [nn.GroupNorm(after // CHANNELS_A_GROUP, after), nn.SiLU()]
         self.trunk = nn.Sequential(*layers)
-        self.head = nn.Linear(widths[-1], classes)
+        self.head = nn.Linear(FEATURES, classes)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         return self.trunk(x).mean((2, 3))
@@ -44,37 +68,58 @@ class SmallCNN(nn.Module):
         return self.head(self.features(x))
 
 
+@dataclass(frozen=True)
+class Trained:
+    """How a training went."""
+
+    images_seen: int
+    """By the weights that were kept."""
+    loss: float | None
+    """Theirs on the held-out patients; None where there were too few patients to hold any out."""
+    held_still: bool
+    """Whether it ended because it had stopped to improve, not because of the ceiling."""
+
+
 def train(
     network: SmallCNN,
-    draw: Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]],
-    count: int,
+    draw: Draw,
     *,
+    groups: np.ndarray,
+    patients: np.ndarray,
     images: int,
     seed: int,
     hardware: Hardware,
     what: str = "",
     loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = F.cross_entropy,
-) -> None:
-    """Train `network` in place until it has seen `images` images, with a one-cycle learning rate.
+) -> Trained:
+    """Train `network` in place until it holds still, or has seen `images` images.
 
     `draw(numbers, random)` gives the images (n×C×H×W uint8 or uint16) and targets (n class numbers,
-    or what else `loss_of(logits, targets)` takes) of some of the numbers below `count`.
+    or what else `loss_of(logits, targets)` takes) of some of the N numbers that `groups` (N ints:
+    what is seen equally often) and `patients` (N ids) tell of. A fifth of the patients are held
+    out. The weights kept are those, averaged over the training, whose loss on them was least; it
+    ends when these are of the first half of what has been seen.
     """
     device, autocast = hardware.open(), hardware.autocast()
     hardware.place(network)
     network.train()
+    random = np.random.default_rng(derive(seed, "order"))
+    watched = _held_out(groups, patients, np.random.default_rng(derive(seed, "held out")))
+    learned = np.flatnonzero(~watched)
+    stream = _evenly(learned, groups[learned], random)
+    judge = _judge(draw, watched, groups, derive(seed, "watched"), hardware, loss_of)
     # Batches this small are bound by launches. On a CPU the results stay as they are.
     fused = True if device.type == "cuda" else None
     optimizer = torch.optim.AdamW(
         network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=fused
     )
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, LEARNING_RATE, total_steps=-(-images // BATCH)
-    )
-    random = np.random.default_rng(seed)
-    passes = [random.permutation(count) for _ in range(-(-images // count))]
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)
+    averaged = AveragedModel(network, avg_fn=_younger)
+    best = None
+    seen, look, still = 0, FIRST, False
     with progress(what, total=images) as bar:
-        for numbers in blocks(np.concatenate(passes)[:images], BATCH):
+        while seen < images and not still:
+            numbers = np.array([next(stream) for _ in range(min(BATCH, images - seen))])
             pixels, targets = draw(numbers, random)
             with autocast:
                 logits = network(to_model(pixels).to(device))
@@ -83,8 +128,20 @@ def train(
             loss.backward()
             optimizer.step()
             scheduler.step()
+            averaged.update_parameters(network)
+            seen += len(numbers)
             bar.update(len(numbers))
+            if judge and (seen >= look or seen >= images):
+                look = RISE * seen
+                found = judge(averaged.module)
+                if best is None or found < best[0]:
+                    kept = {k: v.clone() for k, v in averaged.module.state_dict().items()}
+                    best = found, seen, kept
+                still = seen >= max(LEAST, 2 * best[1])
+    loss, at, weights = best or (None, seen, averaged.module.state_dict())
+    network.load_state_dict(weights)
     network.eval()
+    return Trained(at, loss, still)
 
 
 def fresh(channels: int, size: tuple[int, int], classes: int, seed: int) -> SmallCNN:
@@ -92,3 +149,69 @@ def fresh(channels: int, size: tuple[int, int], classes: int, seed: int) -> Smal
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return SmallCNN(channels, size, classes)
+
+
+def _younger(
+    average: torch.Tensor, weight: torch.Tensor, count: torch.Tensor | int
+) -> torch.Tensor:
+    """The average over all steps so far in which a step counts by the SHARPNESS-th power of its
+    number: it follows the last part of a training, however long that is (Karras 2024, eq. 2)."""
+    return average + (weight - average) * min(1.0, (SHARPNESS + 1) / (int(count) + 1))
+
+
+def _held_out(groups: np.ndarray, patients: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """N bools: the images of one patient in five of each group, as far as each group keeps one."""
+    _, patient = np.unique(patients, return_inverse=True)
+    chosen = np.zeros(patient.max() + 1, bool)
+    for group in np.unique(groups):
+        own = random.permutation(np.unique(patient[groups == group]))
+        wanted = min(-(-len(own) // HELD_OUT), len(own) - 1) - chosen[own].sum()
+        chosen[own[~chosen[own]][: max(0, wanted)]] = True
+    held_out = chosen[patient]
+    # Patients of several groups may have been chosen for one of them, and leave another without.
+    if set(groups[~held_out]) != set(groups):
+        held_out[:] = False
+    return held_out
+
+
+def _evenly(numbers: np.ndarray, groups: np.ndarray, random: np.random.Generator) -> Iterator[int]:
+    """The numbers without end, shuffled anew at each pass, those of a smaller group repeated until
+    every group has as many as the largest."""
+    parts = [numbers[groups == group] for group in np.unique(groups)]
+    most = max(map(len, parts))
+    while True:
+        repeated = [np.resize(random.permutation(part), most) for part in parts]
+        yield from random.permutation(np.concatenate(repeated)).tolist()
+
+
+def _judge(
+    draw: Draw,
+    watched: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
+    hardware: Hardware,
+    loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> Callable[[nn.Module], float] | None:
+    """What gives a network's loss on the held-out images, every group counting alike; None where
+    there are none."""
+    numbers = np.flatnonzero(watched)
+    if not len(numbers):
+        return None
+    random = np.random.default_rng(seed)
+    stream = _evenly(numbers, groups[numbers], random)
+    each = (
+        len(np.unique(groups[numbers]))
+        * np.bincount(np.unique(groups[numbers], return_inverse=True)[1]).max()
+    )
+    shown = np.array([next(stream) for _ in range(min(WATCHED, each))])
+    pixels, targets = draw(shown, random)
+    device, truth = hardware.open(), torch.from_numpy(targets)
+
+    def loss(network: nn.Module) -> float:
+        logits = []
+        with torch.inference_mode(), hardware.autocast():
+            for block in blocks(np.arange(len(pixels))):
+                logits.append(network(to_model(pixels[block]).to(device)).float().cpu())
+        return float(loss_of(torch.cat(logits), truth))
+
+    return loss
