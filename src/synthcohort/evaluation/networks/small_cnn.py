@@ -6,6 +6,7 @@ BatchNorm then misjudges even its own training images), groups are seen equally 
 training ends when images of patients it has not learnt from are told no better any more.
 """
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel
 
 from synthcohort.cohort import blocks
 from synthcohort.hardware import Hardware
@@ -44,7 +44,7 @@ Draw = Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]
 
 class SmallCNN(nn.Module):
     """Strided 3×3 convolutions down to 6×6 or less, so that a place sees most of the image, each
-    with GroupNorm (Wu and He 2018) and SiLU; then the mean.
+    with SiLU and all but the first with GroupNorm (Wu and He 2018); then the mean.
 
     Images are n×channels×H×W in [−1, 1] with H and W at least 8; `features` gives n×128, the
     network itself n×classes logits.
@@ -56,8 +56,12 @@ class SmallCNN(nn.Module):
         widths = [max(32, FEATURES >> (levels - 1 - level)) for level in range(levels)]
         layers: list[nn.Module] = []
         for before, after in zip([channels, *widths], widths, strict=False):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)]
-            layers += [nn.GroupNorm(after // CHANNELS_A_GROUP, after), nn.SiLU()]
+            layers.append(nn.Conv2d(before, after, 3, stride=2, padding=1))
+            # Grey values themselves are not normalised: GroupNorm is blind to contrast, which may
+            # be all there is to see.
+            if layers[1:]:
+                layers.append(nn.GroupNorm(after // CHANNELS_A_GROUP, after))
+            layers.append(nn.SiLU())
         self.trunk = nn.Sequential(*layers)
         self.head = nn.Linear(FEATURES, classes)
 
@@ -114,9 +118,9 @@ def train(
         network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=fused
     )
     scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)
-    averaged = AveragedModel(network, avg_fn=_younger)
+    averaged = copy.deepcopy(network)
     best = None
-    seen, look, still = 0, FIRST, False
+    steps, seen, look, still = 0, 0, FIRST, False
     with progress(what, total=images) as bar:
         while seen < images and not still:
             numbers = np.array([next(stream) for _ in range(min(BATCH, images - seen))])
@@ -128,17 +132,17 @@ def train(
             loss.backward()
             optimizer.step()
             scheduler.step()
-            averaged.update_parameters(network)
-            seen += len(numbers)
+            steps, seen = steps + 1, seen + len(numbers)
+            _average(averaged, network, steps)
             bar.update(len(numbers))
             if judge and (seen >= look or seen >= images):
                 look = RISE * seen
-                found = judge(averaged.module)
+                found = judge(averaged)
                 if best is None or found < best[0]:
-                    kept = {k: v.clone() for k, v in averaged.module.state_dict().items()}
+                    kept = {k: v.clone() for k, v in averaged.state_dict().items()}
                     best = found, seen, kept
                 still = seen >= max(LEAST, 2 * best[1])
-    loss, at, weights = best or (None, seen, averaged.module.state_dict())
+    loss, at, weights = best or (None, seen, averaged.state_dict())
     network.load_state_dict(weights)
     network.eval()
     return Trained(at, loss, still)
@@ -151,12 +155,13 @@ def fresh(channels: int, size: tuple[int, int], classes: int, seed: int) -> Smal
         return SmallCNN(channels, size, classes)
 
 
-def _younger(
-    average: torch.Tensor, weight: torch.Tensor, count: torch.Tensor | int
-) -> torch.Tensor:
+@torch.no_grad()
+def _average(averaged: nn.Module, network: nn.Module, steps: int) -> None:
     """The average over all steps so far in which a step counts by the SHARPNESS-th power of its
     number: it follows the last part of a training, however long that is (Karras 2024, eq. 2)."""
-    return average + (weight - average) * min(1.0, (SHARPNESS + 1) / (int(count) + 1))
+    share = 1 - (1 - 1 / steps) ** (SHARPNESS + 1)
+    for mean, weight in zip(averaged.parameters(), network.parameters(), strict=True):
+        mean.lerp_(weight, share)
 
 
 def _held_out(groups: np.ndarray, patients: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -11,8 +11,9 @@ every attribute of the manifest (`groups`). Of each there is
 - privacy: the area under the ROC curve of "nearer to a synthetic image" for its train patients
   against its test patients, pixels averaged to at most 16×16: 0.5 without a leak.
 
-The value is the largest loss of utility of any group from real to synthetic training. Its interval
-holds for all groups together (Bonferroni), as the worst of many is bad by chance.
+The value is the largest loss of utility of any group from real to synthetic training. The worst of
+many is bad by chance: its interval holds for all groups together (Bonferroni), and the floor is the
+largest loss of any group from one real training to another, of other patients where there are more.
 """
 
 from collections.abc import Mapping
@@ -76,8 +77,8 @@ def measure(
     settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
 ) -> tuple[dict, dict[str, np.ndarray]]:
     """ "details" has "groups", a list of {"of", "name", "patients", "fidelity", "real",
-    "synthetic", "loss", "privacy"}; a figure that too few patients or images are there for is None,
-    and "lacks" says so."""
+    "synthetic", "loss", "floor_loss", "privacy"}; a figure that too few patients or images are
+    there for is None, and "lacks" says so."""
     data, sampled = material.cohort, shards.describe(material.samples)
     there = groups(data, sampled, material.label_names)
     asked = tasks(data, sampled)
@@ -100,6 +101,7 @@ def measure(
         n = min(len(bench.train), len(bench.made))
         answers = {
             "real": bench.answers(bench.part(n, 0), 0, "Subgroups, real"),
+            "real_again": bench.answers(bench.part(n, 1), 1, "Subgroups, real again"),
             "synthetic": bench.answers(bench.made[:n], 0, "Subgroups, synthetic"),
         }
         near = _nearest(data.images, synthetic, hardware)
@@ -110,12 +112,13 @@ def measure(
         fewest = f"at least {LEAST_PATIENTS} test patients"
         return not_applicable(f"Subgroups do not apply: no group has {fewest}."), {}
     worst = max(losses, key=lambda entry: entry["loss"]["value"])
+    floor = max((entry["floor_loss"] for entry in losses), key=lambda loss: loss["value"])
     result = {
         "value": worst["loss"]["value"],
         "interval": worst["loss"]["of_all"],
         "interval_method": "bootstrap over test patients, percentiles, at a confidence that holds "
         f"for all {len(losses)} groups together (Bonferroni); nothing is trained again",
-        "floor": None,
+        "floor": {"value": floor["value"], "interval": floor["of_all"]},
         "n": {"train": n, "test": len(bench.test), "synthetic": n},
         "note": "",
         "measure": _measure(bench),
@@ -181,16 +184,18 @@ def _utility(
         if bench.task.better == "higher":
             interval = interval_of_share(value, drawn[name], len(set(units)))
         found[name] = {"value": value, "interval": interval}
-    sign = 1 if bench.task.better == "higher" else -1
-    lost = sign * (drawn["real"] - drawn["synthetic"])
     tail = (1 - CONFIDENCE) / 2 / several
-    return found | {
-        "loss": {
-            "value": sign * (found["real"]["value"] - found["synthetic"]["value"]),
+
+    def loss(name: str) -> Figure:
+        sign = 1 if bench.task.better == "higher" else -1
+        lost = sign * (drawn["real"] - drawn[name])
+        return {
+            "value": sign * (found["real"]["value"] - found[name]["value"]),
             "interval": percentile_interval(lost),
             "of_all": [float(x) for x in np.nanquantile(lost, [tail, 1 - tail])],
         }
-    }
+
+    return found | {"loss": loss("synthetic"), "floor_loss": loss("real_again")}
 
 
 def _privacy(near: np.ndarray, rows: Mapping[str, np.ndarray], of: np.ndarray, seed: int) -> Figure:
