@@ -1,9 +1,10 @@
 """A small convolutional network and how it is trained, for all that the evaluation asks of one.
 
 What such a network tells is only worth something once it has learnt what there is to learn, on any
-budget. So there are no statistics that run behind the weights (a short training leaves them stale:
-BatchNorm then misjudges even its own training images), groups are seen equally often, and a
-training ends when images of patients it has not learnt from are told no better any more.
+budget. So BatchNorm's statistics do not run behind the weights (a short training leaves them stale,
+and the network misjudges even its own training images) but are measured with the weights that are
+kept (Wu and Johnson 2021, section 3), groups are seen equally often, and a training ends when it
+knows its images and tells those of patients it has not learnt from no better any more.
 """
 
 import copy
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import update_bn
 
 from synthcohort.cohort import blocks
 from synthcohort.hardware import Hardware
@@ -27,24 +29,34 @@ LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.05
 WARMUP = 10
 FEATURES = 128
-CHANNELS_A_GROUP = 8
 SHARPNESS = 6
 """Of the weights' average over the training: the larger, the younger (Karras 2024, section 3.1)."""
 WATCHED = 512
 """Most images that a training is watched by."""
 HELD_OUT = 5
 """One patient in so many is watched and not learnt from."""
-FIRST, RISE = 256, 1.25
+MEASURED = 256
+"""Most images that BatchNorm's statistics are measured on."""
+FIRST, RISE = 256, 1.4
 """After so many images a training is looked at first, and again after so many times as many."""
-LEAST = 1_500
+LEAST = 1_000
 """Images seen before a training may end by itself."""
+KNOWN, TOLD = 0.8, 0.02
+"""It knows its images when its loss on them is below this share of that on held-out ones: until
+then, that these are told no better may be the calm before it learns. And it has learnt all where
+the latter is below the second."""
+SCALES = 2.0 ** torch.arange(-3, 1.01, 0.25)
+"""Of the logits, of which the one that suits held-out images best is taken (temperature scaling;
+Guo 2017, section 4.2): a network that is too sure is not judged as one that knows less."""
+RECENT = 0.1
+"""The weight of a step's loss in the average of the last ones."""
 
 Draw = Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
 class SmallCNN(nn.Module):
     """Strided 3×3 convolutions down to 6×6 or less, so that a place sees most of the image, each
-    with SiLU and all but the first with GroupNorm (Wu and He 2018); then the mean.
+    with BatchNorm and SiLU; then the mean.
 
     Images are n×channels×H×W in [−1, 1] with H and W at least 8; `features` gives n×128, the
     network itself n×classes logits.
@@ -56,12 +68,8 @@ class SmallCNN(nn.Module):
         widths = [max(32, FEATURES >> (levels - 1 - level)) for level in range(levels)]
         layers: list[nn.Module] = []
         for before, after in zip([channels, *widths], widths, strict=False):
-            layers.append(nn.Conv2d(before, after, 3, stride=2, padding=1))
-            # Grey values themselves are not normalised: GroupNorm is blind to contrast, which may
-            # be all there is to see.
-            if layers[1:]:
-                layers.append(nn.GroupNorm(after // CHANNELS_A_GROUP, after))
-            layers.append(nn.SiLU())
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)]
+            layers += [nn.BatchNorm2d(after), nn.SiLU()]
         self.trunk = nn.Sequential(*layers)
         self.head = nn.Linear(FEATURES, classes)
 
@@ -102,7 +110,7 @@ def train(
     or what else `loss_of(logits, targets)` takes) of some of the N numbers that `groups` (N ints:
     what is seen equally often) and `patients` (N ids) tell of. A fifth of the patients are held
     out. The weights kept are those, averaged over the training, whose loss on them was least; it
-    ends when these are of the first half of what has been seen.
+    ends when these are of the first half of what has been seen and its own images are known better.
     """
     device, autocast = hardware.open(), hardware.autocast()
     hardware.place(network)
@@ -119,7 +127,9 @@ def train(
     )
     scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)
     averaged = copy.deepcopy(network)
-    best = None
+    norm = np.array([next(stream) for _ in range(min(MEASURED, len(learned)))])
+    reference = draw(norm, random)[0]
+    best = recent = None
     steps, seen, look, still = 0, 0, FIRST, False
     with progress(what, total=images) as bar:
         while seen < images and not still:
@@ -135,13 +145,20 @@ def train(
             steps, seen = steps + 1, seen + len(numbers)
             _average(averaged, network, steps)
             bar.update(len(numbers))
+            recent = loss.detach() if recent is None else torch.lerp(recent, loss.detach(), RECENT)
             if judge and (seen >= look or seen >= images):
                 look = RISE * seen
-                found = judge(averaged)
+                _measure_statistics(averaged, reference, hardware)
+                found, scale = judge(averaged)
                 if best is None or found < best[0]:
                     kept = {k: v.clone() for k, v in averaged.state_dict().items()}
+                    for name in ("head.weight", "head.bias"):
+                        kept[name] *= scale
                     best = found, seen, kept
-                still = seen >= max(LEAST, 2 * best[1])
+                known = seen >= 2 * best[1] and recent.item() < KNOWN * best[0]
+                still = seen >= LEAST and (known or found < TOLD)
+    if best is None:
+        _measure_statistics(averaged, reference, hardware)
     loss, at, weights = best or (None, seen, averaged.state_dict())
     network.load_state_dict(weights)
     network.eval()
@@ -162,6 +179,14 @@ def _average(averaged: nn.Module, network: nn.Module, steps: int) -> None:
     share = 1 - (1 - 1 / steps) ** (SHARPNESS + 1)
     for mean, weight in zip(averaged.parameters(), network.parameters(), strict=True):
         mean.lerp_(weight, share)
+
+
+def _measure_statistics(network: nn.Module, images: np.ndarray, hardware: Hardware) -> None:
+    """BatchNorm's means and variances of these images (n×C×H×W), with the weights as they are."""
+    device, places = hardware.open(), np.arange(len(images))
+    parts = (to_model(images[block]).to(device) for block in blocks(places, 2 * BATCH))
+    with hardware.autocast():
+        update_bn(parts, network)
 
 
 def _held_out(groups: np.ndarray, patients: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -196,9 +221,9 @@ def _judge(
     seed: int,
     hardware: Hardware,
     loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-) -> Callable[[nn.Module], float] | None:
-    """What gives a network's loss on the held-out images, every group counting alike; None where
-    there are none."""
+) -> Callable[[nn.Module], tuple[float, float]] | None:
+    """What gives a network's loss on the held-out images, every group counting alike, and the scale
+    of its logits at which that is; None where there are none."""
     numbers = np.flatnonzero(watched)
     if not len(numbers):
         return None
@@ -212,11 +237,15 @@ def _judge(
     pixels, targets = draw(shown, random)
     device, truth = hardware.open(), torch.from_numpy(targets)
 
-    def loss(network: nn.Module) -> float:
+    def loss(network: nn.Module) -> tuple[float, float]:
+        network.eval()
         logits = []
         with torch.inference_mode(), hardware.autocast():
             for block in blocks(np.arange(len(pixels))):
                 logits.append(network(to_model(pixels[block]).to(device)).float().cpu())
-        return float(loss_of(torch.cat(logits), truth))
+        told = torch.cat(logits)
+        losses = [float(loss_of(scale * told, truth)) for scale in SCALES]
+        least = int(np.argmin(losses))
+        return losses[least], float(SCALES[least])
 
     return loss

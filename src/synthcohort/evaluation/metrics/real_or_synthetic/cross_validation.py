@@ -12,7 +12,8 @@ from synthcohort.numerics.scores import calibration_error_of_one, reliability
 from synthcohort.seeds import derive
 
 CALIBRATED = 0.1
-"""Up to this calibration error a probability above a half means what it says."""
+"""As far as this may the mean probability lie from the share it stands for; beyond, a half is not
+where the network changes its mind, and the accuracy is that of a wrong threshold."""
 
 
 def told_apart(
@@ -29,7 +30,7 @@ def told_apart(
     of `first`; each network is trained until it holds still on patients held out of its own part.
 
     Returns the AUC over pairs of one fold ("value", "interval"), "accuracy" (None where the
-    probabilities are not calibrated), "calibration_error", "folds" and "images_seen" on average;
+    probabilities are off on the whole), "calibration_error", "folds" and "images_seen" on average;
     the probability of class 1 that each image got when held out, those of `first` before those of
     `second` (float64); and for the figure the ROC "curves", 3×K float64 (the fold, the false and
     the true positive rate), and the "reliability", 3×B (probability, share and number by bin).
@@ -82,7 +83,7 @@ def told_apart(
     result = {
         "value": value,
         "interval": interval_of_share(value, area(probability, target, fold, weights), units),
-        "accuracy": _accuracy((probability > 0.5) == target, weights, units, error),
+        "accuracy": _accuracy(probability, target, weights, units),
         "calibration_error": error,
         "folds": folds,
         "images_seen": round(float(np.mean(seen))),
@@ -94,9 +95,10 @@ def told_apart(
     return result, probability, pictured
 
 
-def _accuracy(right: np.ndarray, weights: np.ndarray, units: int, error: float) -> dict:
-    if error > CALIBRATED:
+def _accuracy(probability: np.ndarray, target: np.ndarray, weights: np.ndarray, units: int) -> dict:
+    if abs(probability.mean() - target.mean()) > CALIBRATED:
         return {"value": None, "interval": None}
+    right = (probability > 0.5) == target
     value = float(right.mean())
     interval = interval_of_share(value, weights @ right / weights.sum(1), units)
     return {"value": value, "interval": interval}
