@@ -16,7 +16,7 @@ from synthcohort.evaluation.draw import draw_evaluation
 from synthcohort.evaluation.evaluate import evaluate
 from synthcohort.evaluation.extractors.statistics import statistics
 from synthcohort.evaluation.features import extract
-from synthcohort.evaluation.networks.label_classifier import train_classifier
+from synthcohort.evaluation.networks.label_classifier import cannot_tell, train_classifier
 from synthcohort.evaluation.sets import choose, open_sets
 
 SETTINGS = Evaluation(images=72, classifier_images=2000, folds=3, neighbours=5)
@@ -226,7 +226,9 @@ def test_the_classifier_learns_the_labels_and_trains_the_same_twice(system, tmp_
     )
     assert first == again
     about = json.loads((tmp_path / "again/config.json").read_text())
-    assert about["test_accuracy"] > 0.9 > about["test_majority"]
+    assert about["accuracy"]["interval"][0] > 0.8 > about["chance"] == 0.5
+    assert about["patients"] == {"train": 40, "unseen": 40}
+    assert cannot_tell(tmp_path / "again") is None
     name, _, _ = opened_classifier(tmp_path / "again")
     assert name.startswith("classifier trained on this cohort's train split")
 

@@ -4,19 +4,24 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from evaluated import CPU, QUIET, SIZE, pictures, write_cohort, write_samples
 from sklearn import metrics as reference
 
-from synthcohort.config import Evaluation
+from synthcohort.cohort import open_cohort
+from synthcohort.config import Autoencoder, Evaluation
 from synthcohort.evaluation.draw import draw_evaluation
 from synthcohort.evaluation.evaluate import evaluate
+from synthcohort.evaluation.evaluate import measured as evaluated_metric
 from synthcohort.evaluation.features import extract
-from synthcohort.evaluation.networks.label_classifier import train_classifier
-from synthcohort.evaluation.sets import choose
+from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.networks.label_classifier import cannot_tell, train_classifier
+from synthcohort.evaluation.sets import choose, open_sets
+from synthcohort.models import build_autoencoder
 from synthcohort.numerics.scores import auc, balanced_accuracy, calibration_error_of_one
 from synthcohort.results.summary import summary
 
-SETTINGS = Evaluation(images=72, classifier_images=800)
+SETTINGS = Evaluation(images=72, classifier_images=600)
 CLASSES = np.arange(100) % 2
 
 
@@ -79,6 +84,9 @@ def test_the_real_distribution_reaches_the_floor_and_wrong_labels_do_not(cohort,
     good = measured(metric, given, same, tmp_path / "same", classifier)
     assert good["interval"][1] >= good["floor"]["interval"][0] > 0.6
     assert good["interval"][0] <= good["value"] <= good["interval"][1]
+    # All are told rightly, which does not make it certain.
+    assert good["interval"][0] < good["interval"][1] or good["interval"][1] < 1
+    assert good["details"]["auc"]["value"] > 0.9 and good["details"]["floor_auc"]["value"] > 0.9
     bad = measured(metric, given, wrong, tmp_path / "wrong", classifier)
     assert bad["interval"][1] < 0.5 < bad["floor"]["interval"][0]
 
@@ -90,14 +98,59 @@ def test_noise_has_no_utility(cohort, tmp_path):
     result = measured("utility", given, samples, tmp_path)
     details = result["details"]
     assert result["interval"][1] < result["floor"]["interval"][0]
-    assert result["n"] == {"train": 80, "test": 80, "synthetic": 100}
-    assert details["few_patients"] == [10, 10, 10]
-    assert set(details["real"]["recall"]) == {"a", "b"} and len(details["real"]["by_seed"]) == 3
-    assert details["real"]["auc"]["value"] > 0.9
-    # ×0.5 and ×1 of 80 train images are there, and all 100; 160 and 400 are not.
-    assert [point["images"] for point in details["curve"]] == [40, 80, 100]
-    assert set(details["curve_lacks"]) == {"×2", "×5"}
+    # As many synthetic images as there are real ones; what there is beyond has its own entry.
+    assert result["n"] == {"train": 80, "test": 80, "synthetic": 80}
+    assert details["available"] == {"train": 80, "synthetic": 100} and "all_synthetic" in details
+    assert details["few_patients"] == [10, 10]
+    assert set(details["real"]["recall"]) == {"a", "b"} and len(details["real"]["by_seed"]) == 2
+    assert details["floor_auc"]["value"] > 0.9
+    assert details["above_floor"]["interval"][1] < 0
+    assert [point["images"] for point in details["curve"]] == [20, 40, 80]
+    assert all(point["real"]["value"] > 0.6 for point in details["curve"])
+    assert "cannot_tell" not in result
     assert not list((tmp_path / "evaluation").glob("tmp*"))
+
+
+def test_where_real_images_teach_nothing_either_it_cannot_tell(tmp_path):
+    given = write_cohort(tmp_path / "cohort", train=12, test=12)
+    shuffled = np.random.default_rng(3).permutation(np.load(given["cohort"] / "images.npy"))
+    np.save(given["cohort"] / "images.npy", shuffled)
+    samples = write_samples(tmp_path / "s", pictures(CLASSES, seed=7), CLASSES)
+    settings = Evaluation(images=40, classifier_images=300)
+    classifier = classified(tmp_path / "classifier", given, settings)
+    assert "no better than guessing: on 12 real patients" in cannot_tell(classifier)
+    result = measured("label_accuracy", given, samples, tmp_path / "l", classifier, settings)
+    assert result["cannot_tell"] == cannot_tell(classifier)
+    result = measured("utility", given, samples, tmp_path / "u", settings=settings)
+    assert "does the task no better than guessing" in result["cannot_tell"]
+
+
+def test_what_the_autoencoder_costs_stands_beside(cohort, tmp_path):
+    given, _ = cohort
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_autoencoder(
+            Autoencoder(images=1, channels=(8, 16), latent_channels=4), 1, (SIZE, SIZE)
+        )
+    network.save_pretrained(tmp_path / "autoencoder")
+    samples = write_samples(tmp_path / "s", pictures(CLASSES, seed=7), CLASSES)
+    settings = Evaluation(images=72, classifier_images=300)
+    choose(settings, seed=0, samples=samples, out=tmp_path / "sets.json", journal=QUIET, **given)
+    sets, names = open_sets(tmp_path / "sets.json", samples=samples, **given)
+    sets["decoded"] = sets["train"]
+    material = Material(
+        sets,
+        names,
+        cohort=open_cohort(**given),
+        samples=samples,
+        models={"autoencoder": tmp_path / "autoencoder"},
+        work=tmp_path,
+    )
+    result, arrays = evaluated_metric("utility", settings, seed=0, material=material, hardware=CPU)
+    # An untrained autoencoder leaves nothing to learn from.
+    assert result["decoded"]["interval"][0] < 0.6 < result["floor"]["interval"][0]
+    assert result["details"]["above_decoded"]["interval"][0] > 0
+    assert set(arrays) == {"real", "decoded", "synthetic"}
 
 
 def test_what_synthetic_images_add_is_in_the_table(cohort, tmp_path):
@@ -105,7 +158,7 @@ def test_what_synthetic_images_add_is_in_the_table(cohort, tmp_path):
     samples = write_samples(tmp_path / "s", pictures(CLASSES, seed=7), CLASSES)
     settings = Evaluation(images=72, classifier_images=64)
     result = measured("utility", given, samples, tmp_path, settings=settings)
-    both, real = result["details"]["both"]["value"], result["details"]["real"]["value"]
+    both, real = result["details"]["both"]["value"], result["details"]["all_real"]["value"]
     assert result["details"]["augmentation"]["value"] == pytest.approx(both - real)
     (tmp_path / "evaluation/other.json").unlink(missing_ok=True)
     table = summary(tmp_path, as_markdown=True)
@@ -136,7 +189,7 @@ def test_few_patients_and_short_trainings_give_finite_figures_that_repeat(metric
 
 
 def test_a_number_is_learnt_from_its_images_and_not_from_others(tmp_path):
-    settings = Evaluation(images=40, classifier_images=1600)
+    settings = Evaluation(images=40, classifier_images=800)
     random = np.random.default_rng(0)
     ages = {"age": random.uniform(0, 2, 160).round(2)}
     given = write_cohort(tmp_path / "cohort", labels=("",), values=ages)

@@ -26,7 +26,8 @@ class Evaluation(Settings):
     bottleneck_timestep: Share = 0.1
     """Noise level, as a share of T, at which the U-Net's bottleneck features are taken."""
     classifier_images: Positive = 30_000
-    """How long the small classifiers are trained, in images seen."""
+    """How long the small classifiers are trained at most, in images seen: each ends by itself once
+    patients held out of its own images are told no better any more."""
     folds: Annotated[int, Field(ge=2)] = 5
     """Folds of the real-versus-synthetic cross-validation; a patient is in one fold only."""
     guidance_scales: Annotated[tuple[Weight, ...], Field(min_length=1)] = (1.0, 1.5, 2.0, 3.0, 5.0)

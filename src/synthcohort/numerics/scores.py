@@ -58,6 +58,12 @@ def auc(answers: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarr
     return np.concatenate(areas)
 
 
+def one_against_rest(answers: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The mean area under the ROC curve of each class (of N×C answers) against all others, of the
+    classes there are."""
+    return over_outputs(auc, answers, np.eye(answers.shape[1], dtype=int)[truth], weights)
+
+
 def calibration_error_of_one(
     answers: np.ndarray, truth: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
@@ -72,6 +78,15 @@ def calibration_error(
     bins = np.minimum((probability * BINS).astype(int), BINS - 1)
     gap = np.eye(BINS)[bins] * (right - probability)[:, None]
     return np.abs(weights @ gap).sum(1) / weights.sum(1)
+
+
+def reliability(probability: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """3×B: the mean of N probabilities in each of ten bins of equal width that is not empty, the
+    share that is right there, and how many there are (the reliability diagram of Guo 2017)."""
+    bins = np.minimum((probability * 10).astype(int), 9)
+    there = [bins == number for number in np.unique(bins)]
+    found = [(probability[of].mean(), right[of].mean(), of.sum()) for of in there]
+    return np.array(found, dtype=float).T
 
 
 def over_outputs(

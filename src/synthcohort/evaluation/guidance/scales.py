@@ -13,6 +13,7 @@ from synthcohort.config import Evaluation, Sampling
 from synthcohort.evaluation.extractors import classifier as extractor
 from synthcohort.evaluation.guidance.against_real import Reference, features_of
 from synthcohort.evaluation.metrics import not_applicable
+from synthcohort.evaluation.networks.label_classifier import cannot_tell
 from synthcohort.evaluation.records import write_record
 from synthcohort.files import read_json
 from synthcohort.hardware import Hardware
@@ -97,6 +98,8 @@ def guidance(
         "floor": None,
         "details": {"points": points, "real": floor},
     }
+    if why := cannot_tell(classifier):
+        result["cannot_tell"] = why
     write_record(out, result | {"seconds": round(time.monotonic() - start, 1)}, {})
     journal.result(
         **{
