@@ -8,7 +8,7 @@ import pytest
 
 from synthcohort.audit import search
 from synthcohort.config import Audit
-from synthcohort.evaluation.metrics import membership
+from synthcohort.evaluation.metrics.membership import denoiser_loss
 from synthcohort.hardware import Hardware
 from synthcohort.latents import space
 
@@ -53,4 +53,4 @@ def test_the_whole_search_is_exact(monkeypatch, tmp_path):
 def test_the_losses_of_membership_are_exact():
     material = SimpleNamespace(models={}, cohort=None)
     with pytest.raises(Asked, match="fp32"):
-        membership.losses(material, np.arange(2), 0, Watched(precision="bf16"))
+        denoiser_loss.losses(material, HERE, np.arange(2), [0.1], 1, 0, Watched(precision="bf16"))

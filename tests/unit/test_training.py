@@ -14,7 +14,7 @@ from trained import AUTOENCODER, DIFFUSION, HARDWARE, autoencoder, data, diffusi
 
 from synthcohort.config import Sampling
 from synthcohort.errors import UserError
-from synthcohort.models import load_autoencoder, load_denoiser
+from synthcohort.models import load_autoencoder, load_denoiser, moments
 from synthcohort.samples.sampler import Sampler
 from synthcohort.training import loop
 from synthcohort.training.checkpoints import Checkpoints
@@ -73,6 +73,11 @@ def test_a_killed_and_resumed_training_ends_with_the_same_tensors(
     assert _same(resumed, load_file(system / whole / "diffusion_pytorch_model.safetensors"))
     undisturbed = "autoencoder" if stage is autoencoder else "diffusion"
     assert (system / f"{name}.json").read_bytes() == (system / f"{undisturbed}.json").read_bytes()
+    if stage is diffusion:
+        early = [moments(system / of) for of in (name, "diffusion")]
+        assert [*early[0]] == [*early[1]] and len(early[0]) == 4
+        for paths in zip(*(of.values() for of in early), strict=True):
+            assert _same(*(load_denoiser(path).state_dict() for path in paths))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "emptied"])

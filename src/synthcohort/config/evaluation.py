@@ -34,5 +34,10 @@ class Evaluation(Settings):
     """Guidance scales that are compared, beside sampling.guidance."""
     guidance_images: Annotated[int, Field(ge=2)] = 100
     """Images drawn at each of them; every scale but 1 costs two network evaluations a step."""
+    membership_patients: Positive = 2_000
+    """Most patients of each split on whom membership inference is tried, drawn at random."""
+    over_training_images: Annotated[int, Field(ge=2)] = 100
+    """Images drawn with the weights of each moment of the training that was kept, to see what a
+    longer training gains and what it gives away."""
     neighbours: Positive = 10
     """Neighbours in the numbers for label separation and origin mixing."""

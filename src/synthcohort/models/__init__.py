@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from synthcohort import config
 
+SEEN = "seen.json"
+"""In the folder of a trained U-Net: how many images it has seen."""
+
 
 def build_autoencoder(
     settings: "config.Autoencoder", image_channels: int, size: tuple[int, int]
@@ -185,6 +188,25 @@ def load_denoiser(path: Path) -> "nn.Module":
     else:
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel as UNet
     return UNet.from_pretrained(unet, low_cpu_mem_usage=False).eval()
+
+
+def folder_of_early(path: Path, images: int) -> Path:
+    """Where in a stage's folder (`diffusion/`) the U-Net is, for `load_denoiser`, as it was after
+    so many images seen."""
+    return Path(path) / "early" / str(images)
+
+
+def moments(path: Path) -> dict[int, Path]:
+    """The U-Nets in a stage's folder (`diffusion/`), for `load_denoiser`, by the images that they
+    have seen, in that order: those of early moments and, last, the trained one.
+
+    A folder of a version that kept none has the trained one alone, with 0 for images not known.
+    """
+    path = Path(path)
+    early = {int(folder.name): folder for folder in path.glob("early/*/")}
+    seen = path / SEEN
+    images = json.loads(seen.read_text(encoding="utf-8"))["images"] if seen.exists() else 0
+    return dict(sorted(early.items())) | {images: path}
 
 
 def parameters(model: "nn.Module") -> dict[str, int]:

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch import nn
 
 from synthcohort.config import Training
 from synthcohort.errors import Refused, UserError
@@ -128,6 +129,23 @@ class Checkpoints:
         return {
             int(path.stem.removeprefix("snapshot-")): np.load(path)
             for path in sorted(self.folder.glob("snapshot-*.npy"))
+        }
+
+    def keep_average(self, images: int, average: nn.Module) -> None:
+        """Keep the average weights as they are after so many images seen.
+
+        Raises:
+            UserError: the disk is full.
+        """
+        weights = {name: tensor.contiguous() for name, tensor in average.state_dict().items()}
+        with atomic_file(self.folder / f"average-{images:012d}.safetensors") as temporary:
+            _save(weights, temporary, {})
+
+    def averages(self) -> dict[int, dict[str, torch.Tensor]]:
+        """All that were kept, as state dicts on the CPU, by images seen, in that order."""
+        return {
+            int(path.stem.removeprefix("average-")): load_file(path)
+            for path in sorted(self.folder.glob("average-*.safetensors"))
         }
 
     def finish(self) -> None:

@@ -16,7 +16,9 @@ from synthcohort.files import atomic_directory, atomic_file, read_json, write_js
 from synthcohort.hardware import Hardware
 from synthcohort.hardware.memory import Fitting, block_of, mean_of
 from synthcohort.models import (
+    SEEN,
     build_denoiser,
+    folder_of_early,
     load_autoencoder,
     load_denoiser,
     parameters,
@@ -35,6 +37,9 @@ from synthcohort.training.state import State, adamw, update_average
 # The average forgets the random start: its half-life grows with progress up to the asked one
 # (Karras 2024, "EDM2", rampup ratio).
 EMA_RAMP = 0.05
+# Shares of the training after which the average weights are kept: what the evaluation compares the
+# trained ones with, to see what the training went on to learn, and when it began to learn by heart.
+EARLY = (1 / 8, 1 / 4, 1 / 2)
 
 
 class _Error(nn.Module):
@@ -69,9 +74,10 @@ def train_diffusion(
     saves them, the weights are the moving average), labels.json and attributes.json (names, and
     mean and standard deviation over train).
 
-    In it also `layers.txt`, the U-Net layer by layer; beside it the `history` (JSON, a list: the
-    images seen and the losses at every status) and `snapshots` (npz), samples at twenty moments of
-    the training: images_seen (K int64) and samples (K×n×C×H×W uint8).
+    In it also `layers.txt`, the U-Net layer by layer, `seen.json`, how many images it has seen, and
+    in `early/` the average weights as they were at each of `EARLY`; beside it the `history` (JSON,
+    a list: the images seen and the losses at every status) and `snapshots` (npz), samples at twenty
+    moments of the training: images_seen (K int64) and samples (K×n×C×H×W uint8).
 
     Raises:
         UserError: the loss stopped being finite, or the disk is full at a checkpoint; what else
@@ -102,6 +108,10 @@ def train_diffusion(
     def move_average() -> None:
         half_life = min(settings.ema_images, EMA_RAMP * state.images)
         update_average(average, model, half_life, settings.batch)
+        seen_now = state.images + settings.batch
+        moments = [share * settings.images for share in EARLY]
+        if ranks.first and any(state.images < moment <= seen_now for moment in moments):
+            kept.keep_average(seen_now, average)
 
     held_out = validation_rows(data)
     sampled = told[shown_rows(held_out, seed)]
@@ -178,6 +188,7 @@ def train_diffusion(
         schedule.save_pretrained(folder / "scheduler")
         write_json(folder / "labels.json", {"names": names})
         write_json(folder / "attributes.json", standard)
+        write_json(folder / SEEN, {"images": state.images})
         # Loaded anew: `average` may be compiled.
         denoiser = load_denoiser(folder)
         blank = torch.zeros(2, *mean.shape[1:])
@@ -185,6 +196,9 @@ def train_diffusion(
             denoiser, lambda: predict(denoiser, blank, torch.zeros(2), told[:1].repeat(2, 1))
         )
         (folder / LAYERS).write_text(table, encoding="utf-8")
+        for images, weights in kept.averages().items():
+            denoiser.load_state_dict(weights)
+            denoiser.save_pretrained(folder_of_early(folder, images) / "unet")
     write_json(history, state.history)
     taken = kept.snapshots()
     with atomic_file(snapshots) as temporary:
