@@ -1,6 +1,4 @@
-"""The metrics of privacy on planted truth: a model that has memorised, patients scanned twice."""
-
-from dataclasses import replace
+"""Membership on planted truth: a model that has memorised, and one that has hardly been trained."""
 
 import evaluated
 import numpy as np
@@ -74,60 +72,3 @@ def test_a_model_that_has_hardly_been_trained_gives_nobody_away(system, tmp_path
     assert low < 0.5 < high
     assert found["floor"]["value"] == 0.5 and found["n"] == {"train": 20, "test": 20}
     assert measure("membership", material(system), tmp_path) == found
-
-
-def features(copies):
-    rng = np.random.default_rng(0)
-    real = {name: rng.normal(size=(40, 12)) for name in ("train", "test", "synthetic")}
-    real["synthetic"][:copies] = real["train"][:copies] + 0.01
-    patients = {name: np.array([f"{name} {i // 2}" for i in range(40)]) for name in real}
-    sets = {
-        n: Set(np.zeros((40, 1, 1, 1)), np.zeros(40, int), patients[n], np.arange(40)) for n in real
-    }
-    return Material(sets, [""], features=real)
-
-
-def test_copies_are_not_authentic(tmp_path):
-    honest, copied = (measure("authenticity", features(n), tmp_path) for n in (0, 30))
-    assert copied["value"] <= 0.25 < honest["value"]
-    assert abs(honest["value"] - honest["floor"]["value"]) < 0.25
-    nearer, floor = (
-        copied["details"][name] for name in ("nearer_to_train", "floor_nearer_to_train")
-    )
-    assert nearer["value"] > floor["interval"][1] and abs(floor["value"] - 0.5) < 0.1
-
-
-def sampled(path, images):
-    np.savez(
-        path,
-        images=images,
-        labels=np.zeros(len(images), np.int64),
-        label_names=np.array(["A"]),
-        index=np.arange(len(images)),
-        seeds=np.arange(len(images)),
-    )
-    return path
-
-
-def test_no_second_sessions_no_figure(system, tmp_path):
-    cohort = open_cohort(**data(system))
-    given = material(system, samples=[sampled(tmp_path / "s.npz", np.asarray(cohort.images[:4]))])
-    found = measure("reidentification", given, tmp_path)
-    assert found["value"] is None and found["interval"] is None and "session" in found["note"]
-
-
-def test_images_of_train_patients_link_to_them(system, tmp_path):
-    cohort = open_cohort(**data(system))
-    # Two images a patient: call them two sessions.
-    rows = [row | {"session": f"ses-{i % 2}"} for i, row in enumerate(cohort.rows)]
-    cohort = replace(cohort, rows=rows)
-    latents = np.load(system / "latents/mean.npy")
-    latents[1::2] = latents[::2] + 0.01 * latents[1::2]  # two scans of one person are alike
-    np.save(tmp_path / "mean.npy", latents)
-    first = cohort.of("train")[::2]
-    copies = sampled(tmp_path / "s.npz", np.asarray(cohort.images[first]))
-    given = material(system, samples=[copies], cohort=cohort)
-    given = replace(given, models={**given.models, "latents": tmp_path})
-    found = measure("reidentification", given, tmp_path)
-    assert found["value"] > 0.9 and found["details"]["patients_with_several_sessions"] == 20
-    assert found["floor"]["value"] < 0.5
