@@ -25,9 +25,9 @@ SPLITS = {"train": 20, "val": 50, "test": 100}
 """Patients, of one image each: what is learnt by heart, what is handed out, what judges it."""
 SIDE = 16
 LEARNING = Diffusion(
-    images=12_000,
+    images=10_000,
     batch=20,
-    channels=(48, 64),
+    channels=(64, 64),
     attention=(False, False),
     blocks=1,
     learning_rate=2e-3,
@@ -40,7 +40,7 @@ NOTHING = LEARNING.model_copy(update={"images": 20})
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
-    """A cohort of smooth pictures, as latents of 4×8×8 in which nothing is lost."""
+    """A cohort of smooth pictures, as latents of 16×4×4 in which nothing is lost."""
     folder = tmp_path_factory.mktemp("evidence")
     (folder / "cohort").mkdir()
     count = sum(SPLITS.values())
@@ -64,7 +64,7 @@ def pixels_as_latents(folder: Path) -> None:
     from synthcohort.training.autoencoder import train_autoencoder
 
     train_autoencoder(
-        Autoencoder(network="none", patch=2),
+        Autoencoder(network="none", patch=4),
         seed=0,
         **data(folder),
         out=folder / "autoencoder",
@@ -87,7 +87,7 @@ def pixels_as_latents(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def memorising(study) -> Path:
-    """A denoiser that has seen each of 20 images 600 times."""
+    """A denoiser that has seen each of 20 images 500 times."""
     trained.diffusion(study, "memorising", LEARNING)
     return study / "memorising"
 

@@ -22,9 +22,8 @@ SAMPLING = Sampling(images=20, shard=20, steps=2)
 
 def test_a_further_training_is_measured_as_the_first_is(system, tmp_path, monkeypatch):
     # Neither Inception's features nor a classifier's: what is done with them is the same.
-    for name in ("fid", "frechet_classifier", "precision_recall.recall"):
-        monkeypatch.delitem(training_seeds.FIGURES, name)
-    monkeypatch.setitem(training_seeds.FIGURES, "frechet_statistics", "Distance")
+    measured = {"frechet_statistics": "Distance", "membership": "AUC"}
+    monkeypatch.setattr("synthcohort.evaluation.again.FIGURES", measured)
     models = {name: system / name for name in ("autoencoder", "diffusion")}
     shard = tmp_path / "shard-00000.npz"
     first = Sampler(SAMPLING, seed=0, hardware=HARDWARE, shards=1, **data(system), **models)

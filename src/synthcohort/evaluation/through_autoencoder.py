@@ -25,7 +25,7 @@ from synthcohort.numerics.resampling import (
 if TYPE_CHECKING:
     from synthcohort.latents.space import Space
 
-LEAST_PATIENTS = 8
+LEAST_PATIENTS = 10
 """Of fewer, the bootstrap over patients gives intervals that are far too narrow."""
 METHOD = (
     "Clopper and Pearson over images (synthetic); bootstrap over patients, percentiles (real), of "
@@ -62,10 +62,10 @@ def open_space(material: Material, hardware: Hardware) -> "Iterator[Space]":
 
 
 def of_images(found: np.ndarray) -> dict:
-    """{"value", "interval"}: the share of True among N synthetic images, each drawn by itself, with
-    its exact interval (Clopper and Pearson 1934)."""
+    """{"value", "interval", "unit"}: the share of True among N synthetic images, each drawn by
+    itself, with its exact interval (Clopper and Pearson 1934)."""
     interval = binomial_interval(int(found.sum()), len(found), "exact")
-    return {"value": float(found.mean()), "interval": interval}
+    return {"value": float(found.mean()), "interval": interval, "unit": "image"}
 
 
 def of_patients(found: np.ndarray, patients: np.ndarray, seed: int) -> dict:
