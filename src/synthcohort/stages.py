@@ -166,6 +166,22 @@ STAGES = {
         "cohort split classifier autoencoder diffusion out",
         hardware=True,
     ),
+    "measure-again": Stage(
+        "evaluation.again:measure_again",
+        "measure the headline figures of a diffusion model trained again",
+        {"settings": config.Evaluation, "sampling": config.Sampling},
+        "cohort split sets classifier autoencoder diffusion latents drawn out",
+        lists="samples features",
+        words={"training": int},
+        hardware=True,
+    ),
+    "training-seeds": Stage(
+        "evaluation.training_seeds:gather",
+        "gather the headline figures of all trainings",
+        paths="out",
+        lists="first again",
+        seed=False,
+    ),
     "draw-evaluation": Stage(
         "evaluation.draw:draw_evaluation",
         "draw the figures of what has been measured",

@@ -28,6 +28,7 @@ def test_no_heavy_library_is_imported_to_answer(tmp_path):
 def test_the_default_system_is_planned_from_the_repository(tmp_path):
     planned = run(["snakemake", "--dry-run", "--cores", "2"], REPOSITORY)
     assert planned.returncode == 0, planned.stdout[-2000:]
+    assert "rule diffusion:" in planned.stdout and "train_again" not in planned.stdout
 
 
 @pytest.mark.parametrize(

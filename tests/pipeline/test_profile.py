@@ -11,6 +11,7 @@ PROFILES = REPOSITORY / "workflow/profiles"
 GPUS = ("slurm", "workstation")
 NETWORKS = {
     *("autoencoder", "encode", "diffusion", "sample", "classifier", "features", "guidance"),
+    *("train_again", "measure_again"),
     *("search", "evaluate_images", "evaluate_membership", "evaluate_real_or_synthetic"),
     *("evaluate_utility", "decode_sets"),
 }
@@ -26,7 +27,14 @@ SETTINGS = settings("slurm")
 def plan(folder: Path, *options: str) -> str:
     """What a dry run prints."""
     snakefile = ["--snakefile", str(REPOSITORY / "Snakefile")]
-    dry = ["snakemake", *snakefile, "--configfile", configured(folder), "--dry-run", *options]
+    dry = [
+        "snakemake",
+        *snakefile,
+        "--configfile",
+        configured(folder, training_seeds=3),
+        "--dry-run",
+        *options,
+    ]
     shown = run(dry, folder)
     assert shown.returncode == 0, shown.stdout[-4000:]
     return shown.stdout
@@ -62,7 +70,7 @@ def test_on_a_workstation_too_and_each_takes_one_for_itself(tmp_path):
     commands = re.findall(r"^Shell command: synthcohort (\S+) (.*)$", shown, re.M)
     taking = {stage for stage, arguments in commands if "--gpus 1" in arguments}
     named = {rule for rule in NETWORKS if "_" not in rule}
-    assert taking == named | {"evaluate", "decode-sets"}
+    assert taking == named | {"evaluate", "decode-sets", "measure-again"}
 
 
 def test_a_million_images_are_some_jobs_that_load_their_models_once(tmp_path):

@@ -8,11 +8,12 @@ from snakemake.io import directory
 from synthcohort import config as synthcohort_config
 from synthcohort import sources
 from synthcohort.samples import listing, plan
-from synthcohort.evaluation import extractors, metrics
+from synthcohort.evaluation import extractors, metrics, training_seeds
 from synthcohort.evaluation.draw import captions
 from synthcohort.errors import UserError
 from synthcohort.files import digest
 from synthcohort.results.registry import check_gates
+from synthcohort.seeds import derive
 
 try:
     for written in workflow.configfiles:
@@ -37,8 +38,11 @@ SOURCE_ROOT = f"{RESULTS}/raw" if FETCHES else SOURCE_ROOT
 CAPTIONS = Path(workflow.current_basedir).parent / "captions"
 
 METRICS = metrics.names(SYSTEM.evaluation)
-DRAWN = [*METRICS, "guidance"]
-RESULT_FILES = expand(f"{RESULTS}/evaluation/{{name}}.json", name=["autoencoder", *METRICS])
+TRAININGS = ["training_seeds"] if SYSTEM.training_seeds > 1 else []
+DRAWN = [*METRICS, "guidance", *TRAININGS]
+RESULT_FILES = expand(
+    f"{RESULTS}/evaluation/{{name}}.json", name=["autoencoder", *METRICS, *TRAININGS]
+)
 MODELS = {
     "classifier": f"{RESULTS}/evaluation/classifier",
     "autoencoder": f"{RESULTS}/autoencoder",
@@ -91,4 +95,5 @@ if workflow.is_main_process:
 
 wildcard_constraints:
     part=r"\d{5}",
+    training=r"\d+",
     extractor="|".join(extractors.names()),

@@ -71,6 +71,10 @@ class Config(Settings):
     """How many synthetic images are drawn, and how."""
     evaluation: Evaluation = Evaluation()
     """The comparison of synthetic with real images."""
+    training_seeds: Annotated[int, Field(ge=1)] = 1
+    """How many times the diffusion model is trained, each time with a seed of its own. The first
+    gives the dataset; with more, the table shows how much the headline figures vary between
+    trainings. Each further one costs a training and some minutes of drawing and measuring."""
     observer: Observer = Observer()
     """The page on which people tell real from synthetic images."""
     audit: Audit = Audit()

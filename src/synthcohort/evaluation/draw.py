@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 from synthcohort.errors import UserError
-from synthcohort.evaluation import guidance, metrics
+from synthcohort.evaluation import guidance, metrics, training_seeds
 from synthcohort.evaluation.records import read_record
 from synthcohort.evaluation.shared_figures import draw_note
 from synthcohort.files import atomic_directory
@@ -45,7 +45,8 @@ def draw_record(path: Path, folder: Path) -> Path:
 
 def drawing() -> dict[str, ModuleType]:
     """The modules that say how a result is drawn, and the `CAPTION` of its figure."""
-    return {name: metrics.module(name) for name in metrics.names()} | {"guidance": guidance}
+    others = {"guidance": guidance, "training_seeds": training_seeds}
+    return {name: metrics.module(name) for name in metrics.names()} | others
 
 
 def captions() -> dict[str, str]:

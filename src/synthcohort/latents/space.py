@@ -52,6 +52,14 @@ class Space:
         self.compares = "the pixels" if pixels else "the autoencoder's mean latents"
         """What the vectors are, in words."""
 
+    def undecoded(self, rows: np.ndarray, name: str) -> np.ndarray:
+        """n×D: the vectors of the images `rows` as they are; the network has nothing to do."""
+        vectors = self._open(name, len(rows))
+        for start in range(0, len(rows), BATCH):
+            part = rows[start : start + BATCH]
+            vectors[start : start + len(part)] = self._vector(self._latents[part])
+        return vectors
+
     def real(self, rows: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
         """2n×D: the vectors of the images `rows`, then those of the same images decoded once; and
         n×C×H×W: those decoded images in the cohort's dtype, memory-mapped as well."""

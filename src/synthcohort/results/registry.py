@@ -5,7 +5,7 @@ from functools import cache
 from synthcohort import config
 from synthcohort.audit import search
 from synthcohort.errors import UserError
-from synthcohort.evaluation import guidance, metrics
+from synthcohort.evaluation import guidance, metrics, training_seeds
 from synthcohort.latents import reconstruction
 from synthcohort.measures import Measure
 from synthcohort.observer import study
@@ -17,7 +17,14 @@ LAST = 1_000_000
 @cache
 def measures() -> dict[str, Measure]:
     """What is known of each figure by its name, in the order of the table."""
-    modules = [reconstruction, guidance, study, search, *map(metrics.module, metrics.names())]
+    modules = [
+        reconstruction,
+        guidance,
+        training_seeds,
+        study,
+        search,
+        *map(metrics.module, metrics.names()),
+    ]
     found = [measure for module in modules for measure in getattr(module, "MEASURES", ())]
     return {measure.name: measure for measure in sorted(found, key=lambda one: one.place)}
 
