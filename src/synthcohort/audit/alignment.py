@@ -7,11 +7,12 @@ contrast, gamma and shading leave as it is: images of one kind all have the same
 tells one from the other is fine.
 
 How alike strangers become when they are laid over each other differs from cohort to cohort. So no
-limit is set here: whoever calls compares with pairs of strangers, treated the same way.
+limit is set here: whoever calls compares with pairs of strangers, treated the same way. A blurred
+or noisy copy is less alike than two sharp strangers, yet more alike than that same image and any
+other: `margins` is what tells them apart.
 """
 
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,30 +23,10 @@ from synthcohort.progress import progress
 if TYPE_CHECKING:
     import torch
 
-# The grid of the coarse search: factors of size and degrees; shifts by small pixels.
-SIZES = (0.88, 0.94, 1.0, 1.06, 1.12)
-ANGLES = (-8, -4, 0, 4, 8)
-SMALL, SHIFTS = 24, 2
 # Larger images are compared at this length of their longer side.
 LARGEST = 64
 PAIRS = 64  # at once
-# The parts are made of four by four blocks of the image. The first is the whole.
-BLOCKS = 4
-PARTS = {
-    "whole": (0, 4, 0, 4),
-    "left half": (0, 4, 0, 2),
-    "right half": (0, 4, 2, 4),
-    "upper half": (0, 2, 0, 4),
-    "lower half": (2, 4, 0, 4),
-    "upper left quarter": (0, 2, 0, 2),
-    "upper right quarter": (0, 2, 2, 4),
-    "lower left quarter": (2, 4, 0, 2),
-    "lower right quarter": (2, 4, 2, 4),
-    "centre": (1, 3, 1, 3),
-}
-# Parts with less than this share of the texture they should have are not compared, nor those of
-# which less than that share lies within both images.
-FAINT, OVERLAP = 0.05, 0.6
+OVERLAP = 0.6  # of a part: less is not compared
 TINY = 1e-6
 
 
@@ -56,7 +37,7 @@ class Aligned:
     whole: np.ndarray
     """P float32: of the whole images, at the best map."""
     elastic: np.ndarray
-    """P float32: of patches, each of which may lie a few pixels beside the best map."""
+    """P float32: the same, with the query bent by a few pixels to lie on the reference."""
     part: np.ndarray
     """P float32: of the part that is most alike, at its own best map. A part smaller than a half
     has to be more alike to reach the same score."""
@@ -91,6 +72,34 @@ def aligned(
     return Aligned(*(np.concatenate(column)[back] for column in zip(*found, strict=True)))
 
 
+def margins(scores: np.ndarray, pairs: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """P scores, each less the highest that its query has with a reference of another patient.
+
+    Give every query as many references of at least three or four patients, of a stranger as of what
+    is judged. Where a query has been compared with one patient only there is nothing to be told:
+    0, which is what any limit lies above.
+
+    Args:
+        scores: P numbers, higher is more alike.
+        pairs: P×2 int64, rows of queries and references.
+        patients: of the M references.
+    """
+    query, person = pairs[:, 0], np.unique(patients, return_inverse=True)[1][pairs[:, 1]]
+    who, group = np.unique(np.stack([query, person], 1), axis=0, return_inverse=True)
+    group = group.ravel()
+    highest = np.full(len(who), -np.inf)
+    np.maximum.at(highest, group, scores)
+    order = np.lexsort([-highest, who[:, 0]])
+    first = np.flatnonzero(np.diff(who[order, 0], prepend=-1))
+    second = first + 1
+    alone = np.append(first[1:], len(who)) == second
+    rival = np.where(alone, np.nan, highest[order[np.minimum(second, len(who) - 1)]])
+    place = np.searchsorted(who[order[first], 0], query)
+    top = order[first]
+    others = np.where(group == top[place], rival[place], highest[top][place])
+    return np.nan_to_num(scores - others, nan=0.0).astype(np.float32)
+
+
 _HOW = [
     ("mirrored", bool),
     ("inverted", bool),
@@ -109,19 +118,20 @@ def _compare(
     """The four columns of `Aligned` for B pairs."""
     import torch
 
-    from synthcohort.audit.registration import patchwise, refined, warped
+    from synthcohort.audit import coarse
+    from synthcohort.audit.registration import bent, refined, warped
 
     sides = []
     for images, rows in zip((queries, references), pairs.T, strict=True):
         unique, place = np.unique(rows, return_inverse=True)
         sides.append((*_textures(images[unique], device), torch.from_numpy(place).to(device)))
     (query, small_query, a), (reference, small_reference, b) = sides
-    maps, signs, parts = _coarse(small_query, small_reference, a, b, queries.shape[2:])
+    maps, signs, parts = coarse.candidates(small_query, small_reference, a, b, queries.shape[2:])
     tried = maps.shape[1]
     query, target = query[a].repeat_interleave(tried, 0), reference[b].repeat_interleave(tried, 0)
-    down, across = (_blocks(length, device) for length in target.shape[1:])
-    member = _members(device)
-    where = down.T @ member[parts.flatten()].view(-1, BLOCKS, BLOCKS) @ across
+    down, across = (coarse.blocks(length, device) for length in target.shape[1:])
+    member = coarse.members(device)
+    where = down.T @ member[parts.flatten()].view(-1, coarse.BLOCKS, coarse.BLOCKS) @ across
     maps, signs = maps.flatten(0, 1), signs.flatten()
     maps = refined(query, target, maps, signs, where)
     seen, inside = warped(query, maps)
@@ -134,14 +144,17 @@ def _compare(
     power = (of_parts(seen.square()) + TINY) * (of_parts(inside * own) + TINY)
     score = of_parts(seen * target) / power.sqrt()
     # A part with hardly any texture is alike by chance.
-    faint = of_parts(own) < FAINT * member.sum(1) / BLOCKS**2 * of_parts(own)[:, :1]
-    score = score.masked_fill(faint | (covered < OVERLAP), -1).view(-1, tried, len(PARTS))
+    faint = of_parts(own) < coarse.FAINT * member.sum(1) / coarse.BLOCKS**2 * of_parts(own)[:, :1]
+    score = score.masked_fill(faint | (covered < OVERLAP), -1).view(-1, tried, len(coarse.PARTS))
     whole, at = score[:, :, 0].max(1)
-    part, name = _weighed(score, member)[:, :, 1:].amax(1).max(1)
+    part, name = coarse.weighed(score, member)[:, :, 1:].amax(1).max(1)
     every = torch.arange(len(at), device=device) * tried + at
-    elastic = patchwise(seen[every], inside[every], target[every])
+    target = target[every]
+    bowed = bent(seen[every], inside[every], target).flatten(1)
+    target = target.flatten(1)
+    elastic = (bowed * target).sum(1) / (bowed.norm(dim=1) * target.norm(dim=1)).clamp_min(TINY)
     scores = (values.cpu().numpy() for values in (whole, elastic, part))
-    names = np.array(list(PARTS))[1 + name.cpu().numpy()]
+    names = np.array(list(coarse.PARTS))[1 + name.cpu().numpy()]
     return *scores, _how(maps[every], signs[every], queries.shape[2:], names)
 
 
@@ -149,13 +162,16 @@ def _textures(images: np.ndarray, device: "torch.device") -> tuple["torch.Tensor
     """Of N×C×H×W images the textures that are compared, and those of the coarse search."""
     import torch
 
-    from synthcohort.audit.registration import texture
+    from synthcohort.audit.coarse import SMALL, SMALL_BAND
+    from synthcohort.audit.registration import BAND, texture
 
     grey = images.mean(1, dtype=np.float32) / np.iinfo(images.dtype).max
     shrink = min(1, LARGEST / max(grey.shape[1:]))
     sizes = [round(shrink * length) for length in grey.shape[1:]], (SMALL, SMALL)
+    grey = torch.from_numpy(grey).to(device)
     return tuple(
-        texture(_resized(torch.from_numpy(grey).to(device), *size).contiguous()) for size in sizes
+        texture(_resized(grey, *size), band)
+        for size, band in zip(sizes, (BAND, SMALL_BAND), strict=True)
     )
 
 
@@ -170,91 +186,6 @@ def _resized(images: "torch.Tensor", height: int, width: int) -> "torch.Tensor":
         covers = np.maximum(covers, 0) * (new / length)
         sides.append(torch.from_numpy(covers.astype(np.float32)).to(images.device))
     return sides[0] @ images @ sides[1].T
-
-
-def _blocks(length: int, device: "torch.device") -> "torch.Tensor":
-    """4×length: 1 where a pixel belongs to a block."""
-    import torch
-
-    return (torch.arange(length) * BLOCKS // length == torch.arange(BLOCKS)[:, None]).to(
-        device, torch.float32
-    )
-
-
-def _members(device: "torch.device") -> "torch.Tensor":
-    """10×16: 1 where a block belongs to a part."""
-    import torch
-
-    member = torch.zeros(len(PARTS), BLOCKS, BLOCKS, device=device)
-    for part, (top, bottom, left, right) in zip(member, PARTS.values(), strict=True):
-        part[top:bottom, left:right] = 1
-    return member.flatten(1)
-
-
-def _weighed(score: "torch.Tensor", member: "torch.Tensor") -> "torch.Tensor":
-    """Correlations (…×10) as those of halves that would be as unlikely by chance: Fisher's z by the
-    square root of the size."""
-    z = score.clamp(-0.9999, 0.9999).atanh()
-    return (z * (2 * member.mean(1)).sqrt()).tanh()
-
-
-def _coarse(
-    queries: "torch.Tensor",
-    references: "torch.Tensor",
-    a: "torch.Tensor",
-    b: "torch.Tensor",
-    size: tuple[int, int],
-) -> tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]:
-    """What is worth refining, of B pairs a, b of small textures (24×24): the best map of the whole
-    as it is and mirrored, and the best of a part. B×3×2×3 maps, B×3 signs (−1: inverted) and B×3
-    numbers of the part."""
-    import torch
-    from torch.nn import functional
-
-    maps = torch.tensor(_grid(size), dtype=torch.float32, device=queries.device)
-    count, inner = len(maps), SMALL - 2 * SHIFTS
-    grid = functional.affine_grid(maps, (count, 1, SMALL, SMALL), align_corners=False)
-    grid = grid.view(1, -1, SMALL, 2).expand(len(queries), -1, -1, -1)
-    seen = functional.grid_sample(queries[:, None], grid, align_corners=False)
-    seen = seen.view(-1, count, SMALL, SMALL)[:, :, SHIFTS:-SHIFTS, SHIFTS:-SHIFTS]
-    moved = references.unfold(1, inner, 1).unfold(2, inner, 1).flatten(1, 2)
-
-    def in_blocks(images: torch.Tensor) -> torch.Tensor:  # N×K×20×20 → N×16×K×25
-        side = inner // BLOCKS
-        parted = images.reshape(*images.shape[:2], BLOCKS, side, BLOCKS, side)
-        return parted.permute(0, 2, 4, 1, 3, 5).reshape(len(images), BLOCKS**2, -1, side**2)
-
-    seen, moved, member = in_blocks(seen), in_blocks(moved), _members(queries.device)
-    power, own = (member @ images.square().sum(3) for images in (seen, moved))
-    faint = FAINT * own[:, :1].mean(2, keepdim=True) * member.mean(1)[:, None]
-    power, own = (power[a] + faint[b]).rsqrt(), (own + faint).rsqrt()[b]
-    score = member @ (seen[a] @ moved[b].transpose(2, 3)).flatten(2)
-    score = score.view(len(a), len(member), count, -1) * power[..., None] * own[:, :, None]
-    best = score.abs().view(len(a), len(member), 2, -1)
-    straight, mirrored = best[:, 0].argmax(2).unbind(1)
-    half = best.shape[3]
-    value, place = best.flatten(2)[:, 1:].max(2)
-    part = 1 + _weighed(torch.cat([0 * value[:, :1], value], 1), member)[:, 1:].argmax(1)
-    parts = torch.stack([0 * part, 0 * part, part], 1)
-    place = place.gather(1, part[:, None] - 1)[:, 0]
-    places = torch.stack([straight, mirrored + half, place], 1)
-    score = score.flatten(2).gather(1, parts[:, :, None].expand(-1, -1, 2 * half))
-    signs = score.gather(2, places[:, :, None])[:, :, 0].sign()
-    signs = torch.where(signs == 0, 1, signs)
-    shifts = torch.tensor(list(product(range(-SHIFTS, SHIFTS + 1), repeat=2)), device=maps.device)
-    chosen, shift = maps[places // len(shifts)].clone(), shifts[places % len(shifts)].flip(-1)
-    # A place of the reference less the shift is the place in its window, which the map is for.
-    chosen[..., 2] -= (chosen[..., :2] @ (shift * (2 / SMALL))[..., None])[..., 0]
-    return chosen, signs, parts
-
-
-def _grid(size: tuple[int, int]) -> list[list[list[float]]]:
-    """The maps of the coarse search for images of H×W: first all unmirrored ones, then the rest."""
-    ratio, found = size[0] / size[1], []
-    for mirror, scale, angle in product((1, -1), SIZES, np.deg2rad(ANGLES)):
-        c, s = scale * np.cos(angle), scale * np.sin(angle)
-        found.append([[mirror * c, -mirror * s * ratio, 0], [s / ratio, c, 0]])
-    return found
 
 
 def _how(

@@ -1,4 +1,4 @@
-"""Laying one image over another: the texture that is compared, affine steps, and patches.
+"""Laying one image over another: the texture that is compared, affine steps, and bending.
 
 All tensors are float32 on one device. An affine map A (2×3) takes a place in the reference, in
 coordinates from −1 to 1 across and down, to the place in the query where the same is seen, as
@@ -13,8 +13,10 @@ import torch
 from torch.nn import functional
 
 # In pixels: finer than the first is the autoencoder's loss, coarser than the second is brightness,
-# shading and what all images of a kind share. The third is the reach of the local contrast.
-FINE, COARSE, LOCAL = 0.7, 2.5, 3.0
+# shading and what all images of a kind share.
+BAND = (0.7, 2.5)
+# The reach of the local contrast.
+LOCAL = 3.0
 # What counts as no texture at all, in the image's own root-mean-square texture.
 FAINT = 0.3
 STEPS = 6
@@ -23,7 +25,9 @@ DAMPING = 0.02
 LARGEST_STEP = 0.15
 # Less overlap, in the part that is compared, is no alignment; nor is a change of area beyond this.
 OVERLAP, AREA = 0.6, 1.7
-GRID = 4
+# Bending: patches along a side, how much the mean of the neighbours counts beside the patch itself,
+# and how smooth the field is, in pixels.
+PATCHES, NEIGHBOURS, SMOOTH = 6, 4, 2
 TINY = 1e-6
 
 
@@ -42,16 +46,17 @@ def blurred(images: torch.Tensor, sigma: float) -> torch.Tensor:
     return down @ images @ across.T
 
 
-def texture(images: torch.Tensor) -> torch.Tensor:
-    """N×H×W grey images as their band of middle frequencies, divided by its local contrast.
+def texture(images: torch.Tensor, band: tuple[float, float] = BAND) -> torch.Tensor:
+    """N×H×W grey images between two Gaussians of `band` pixels, divided by the local contrast.
 
     A change of brightness, contrast, gamma or shading leaves it nearly as it is, inversion turns
     its sign; blur takes little of it (local contrast normalisation: Jarrett et al. 2009).
     """
-    band = blurred(images, FINE) - blurred(images, COARSE)
-    power = band.square()
+    fine, coarse = band
+    middle = blurred(images, fine) - blurred(images, coarse)
+    power = middle.square()
     faint = FAINT**2 * power.mean((1, 2), keepdim=True) + TINY**2
-    return band / (blurred(power, LOCAL) + faint).sqrt()
+    return middle / (blurred(power, LOCAL) + faint).sqrt()
 
 
 def warped(images: torch.Tensor, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -142,44 +147,49 @@ def _places(height: int, width: int, device: torch.device) -> tuple[torch.Tensor
     return y[:, None], x[None]
 
 
-def patchwise(seen: torch.Tensor, inside: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
-    """N: how alike two textures (N×H×W) are whose patches may lie a few pixels off each other.
+def bent(seen: torch.Tensor, inside: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
+    """N×H×W textures `seen` (with what is `inside` them, 0 or 1) bent to lie on `references`.
 
-    4×4 patches, a third of the sides long, overlap. Each is sought in the query around its place,
-    a sixteenth of the side far; what its neighbours find is heard, so that patches of strangers
-    cannot fit each in its own way. The mean of the best three quarters of the patches, each by its
-    texture in the reference.
+    Of 6×6 patches, a quarter of the sides long, each is sought around its place, a sixteenth of the
+    side far. What its neighbours find is heard, so that patches of strangers don't fit each in its
+    own way; a smooth field goes through what is found.
     """
     height, width = references.shape[1:]
     reach = min(4, max(1, round(max(height, width) / 16)))
-    rows, columns = _windows(height, seen.device), _windows(width, seen.device)
+    rows, columns = _patches(height, seen.device), _patches(width, seen.device)
     seen = seen * inside
     padded = functional.pad(seen, (reach,) * 4)
     power = padded.square()
     own = rows @ references.square() @ columns.T
-    found = []
-    for y, x in product(range(2 * reach + 1), repeat=2):
-        place = (slice(None), slice(y, y + height), slice(x, x + width))
-        together = rows @ (references * padded[place]) @ columns.T
-        found.append(together / (own * (rows @ power[place] @ columns.T)).sqrt().clamp_min(TINY))
     side = 2 * reach + 1
-    volume = torch.stack(found, 1)  # N×shifts×4×4
-    heard = functional.avg_pool2d(volume, 3, 1, 1, count_include_pad=False)
+    found = []
+    for y, x in product(range(side), repeat=2):
+        place = (slice(None), slice(y, y + height), slice(x, x + width))
+        both = own * (rows @ power[place] @ columns.T)
+        together = rows @ (references * padded[place]) @ columns.T
+        found.append(together / both.sqrt().clamp_min(TINY))
+    alike = torch.stack(found, 1)  # N×shifts×6×6
+    weight = own.sqrt()[:, None] + TINY
+    heard = _mean3(alike * weight) / _mean3(weight)
     heard = heard.permute(0, 2, 3, 1).reshape(-1, 1, side, side)
-    heard = functional.avg_pool2d(heard, 3, 1, 1, count_include_pad=False)
-    heard = heard.reshape(len(volume), GRID, GRID, -1).permute(0, 3, 1, 2)
-    at = (volume + heard).argmax(1, keepdim=True)
-    score = volume.gather(1, at)[:, 0].flatten(1)
-    weight = own.sqrt().flatten(1)
-    best = score.topk(3 * GRID**2 // 4, dim=1)
-    weight = weight.gather(1, best.indices)
-    return (best.values * weight).sum(1) / weight.sum(1).clamp_min(TINY)
+    heard = _mean3(heard).reshape(len(alike), PATCHES, PATCHES, -1).permute(0, 3, 1, 2)
+    at = (alike + NEIGHBOURS * heard).argmax(1)
+    offsets = torch.stack([at // side, at % side], 1).to(seen.dtype) - reach
+    field = functional.interpolate(offsets, size=(height, width), mode="bicubic")
+    field = blurred(field.flatten(0, 1), SMOOTH).view_as(field)
+    y, x = _places(height, width, seen.device)
+    grid = torch.stack([x + field[:, 1] * (2 / width), y + field[:, 0] * (2 / height)], 3)
+    return functional.grid_sample(seen[:, None], grid, align_corners=False)[:, 0]
 
 
-def _windows(length: int, device: torch.device) -> torch.Tensor:
-    """4×length: 1 where a pixel belongs to a patch."""
-    size = max(1, round(length / 3))
-    starts = np.linspace(0, length - size, GRID).round().astype(int)
+def _mean3(values: torch.Tensor) -> torch.Tensor:
+    return functional.avg_pool2d(values, 3, 1, 1, count_include_pad=False)
+
+
+def _patches(length: int, device: torch.device) -> torch.Tensor:
+    """6×length: 1 where a pixel belongs to a patch."""
+    size = max(1, round(length / 4))
+    starts = np.linspace(0, length - size, PATCHES).round().astype(int)
     pixel = np.arange(length)
     member = (pixel >= starts[:, None]) & (pixel < starts[:, None] + size)
     return torch.from_numpy(member.astype(np.float32)).to(device)
