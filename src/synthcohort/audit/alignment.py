@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 LARGEST = 64
 PAIRS = 64  # at once
 OVERLAP = 0.6  # of a part: less is not compared
-TINY = 1e-6
+# The squared texture, summed over the pixels, of an image that has none but rounding; others have
+# hundreds.
+NONE = 0.01
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,10 @@ class Aligned:
     """P float32: of the part that is most alike, at its own best map. A part smaller than a half
     has to be more alike to reach the same score."""
     how: np.ndarray
-    """P rows with the fields "mirrored", "inverted" (bool), "size" (1.05: the query shows the
-    reference 5 % larger), "angle" (degrees, counter-clockwise), "down" and "across" (pixels that
-    the reference's middle has moved by): the best map of the whole; and "part": the name of the
-    part that is most alike."""
+    """P rows that say what has been done to the reference, by the best map of the whole:
+    "mirrored" (bool; before all else), "inverted" (bool), "size" (1.05: larger by 5 %), "angle"
+    (degrees, counter-clockwise), "down" and "across" (pixels that its middle has moved by); and
+    "part": the name of the part that is most alike."""
 
 
 def aligned(
@@ -141,7 +143,7 @@ def _compare(
         return (down @ image @ across.T).flatten(1) @ member.T
 
     own, covered = target.square(), of_parts(inside) / of_parts(torch.ones_like(inside))
-    power = (of_parts(seen.square()) + TINY) * (of_parts(inside * own) + TINY)
+    power = (of_parts(seen.square()) + NONE) * (of_parts(inside * own) + NONE)
     score = of_parts(seen * target) / power.sqrt()
     # A part with hardly any texture is alike by chance.
     faint = of_parts(own) < coarse.FAINT * member.sum(1) / coarse.BLOCKS**2 * of_parts(own)[:, :1]
@@ -152,7 +154,7 @@ def _compare(
     target = target[every]
     bowed = bent(seen[every], inside[every], target).flatten(1)
     target = target.flatten(1)
-    elastic = (bowed * target).sum(1) / (bowed.norm(dim=1) * target.norm(dim=1)).clamp_min(TINY)
+    elastic = (bowed * target).sum(1) / (bowed.norm(dim=1) * target.norm(dim=1)).clamp_min(NONE)
     scores = (values.cpu().numpy() for values in (whole, elastic, part))
     names = np.array(list(coarse.PARTS))[1 + name.cpu().numpy()]
     return *scores, _how(maps[every], signs[every], queries.shape[2:], names)
@@ -198,7 +200,7 @@ def _how(
     linear = maps[:, :, :2] * half[:, None] / half  # in pixels
     told = np.empty(len(maps), _HOW)
     told["mirrored"] = np.linalg.det(linear) < 0
-    linear[told["mirrored"], 0] *= -1
+    linear[told["mirrored"], :, 0] *= -1
     told["inverted"] = signs.cpu().numpy() < 0
     told["size"] = np.sqrt(np.abs(np.linalg.det(linear)))
     turned = np.arctan2(linear[:, 1, 0] - linear[:, 0, 1], linear[:, 0, 0] + linear[:, 1, 1])

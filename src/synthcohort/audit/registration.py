@@ -19,6 +19,8 @@ BAND = (0.7, 2.5)
 LOCAL = 3.0
 # What counts as no texture at all, in the image's own root-mean-square texture.
 FAINT = 0.3
+# And in grey, of which white is 1: less is rounding.
+NOTHING = 1e-3
 STEPS = 6
 DAMPING = 0.02
 # Of a step, an element of A; a sixth of the image's half is as far as its gradients see.
@@ -55,7 +57,7 @@ def texture(images: torch.Tensor, band: tuple[float, float] = BAND) -> torch.Ten
     fine, coarse = band
     middle = blurred(images, fine) - blurred(images, coarse)
     power = middle.square()
-    faint = FAINT**2 * power.mean((1, 2), keepdim=True) + TINY**2
+    faint = FAINT**2 * power.mean((1, 2), keepdim=True) + NOTHING**2
     return middle / (blurred(power, LOCAL) + faint).sqrt()
 
 
