@@ -1,0 +1,211 @@
+"""Whether one image is another one in disguise: moved, turned, mirrored, bent, inverted, in part.
+
+A pair is laid over each other before it is compared. A coarse search tries all maps of a grid on
+small images, for the whole and for parts of it at once; the best are refined at full resolution.
+What is compared is not grey values but texture (`registration.texture`), which brightness,
+contrast, gamma and shading leave as it is: images of one kind all have the same outlines, and what
+tells one from the other is fine.
+
+How alike strangers become when they are laid over each other differs from cohort to cohort. So no
+limit is set here: whoever calls compares with pairs of strangers, treated the same way. A blurred
+or noisy copy is less alike than two sharp strangers, yet more alike than that same image and any
+other: `margins` is what tells them apart.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synthcohort.hardware import Hardware
+from synthcohort.progress import progress
+
+if TYPE_CHECKING:
+    import torch
+
+# Larger images are compared at this length of their longer side.
+LARGEST = 64
+PAIRS = 64  # at once
+OVERLAP = 0.6  # of a part: less is not compared
+# The squared texture, summed over the pixels, of an image that has none but rounding; others have
+# hundreds.
+NONE = 0.01
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """P pairs of images, laid over each other. Scores are correlations: higher is more alike."""
+
+    whole: np.ndarray
+    """P float32: of the whole images, at the best map."""
+    elastic: np.ndarray
+    """P float32: the same, with the query bent by a few pixels to lie on the reference."""
+    part: np.ndarray
+    """P float32: of the part that is most alike, at its own best map. A part smaller than a half
+    has to be more alike to reach the same score."""
+    how: np.ndarray
+    """P rows that say what has been done to the reference, by the best map of the whole:
+    "mirrored" (bool; before all else), "inverted" (bool), "size" (1.05: larger by 5 %), "angle"
+    (degrees, counter-clockwise), "down" and "across" (pixels that its middle has moved by); and
+    "part": the name of the part that is most alike."""
+
+
+def aligned(
+    queries: np.ndarray, references: np.ndarray, pairs: np.ndarray, hardware: Hardware
+) -> Aligned:
+    """Compare pairs of images up to geometry, grey values, elasticity, and in part.
+
+    The maps tried are sizes of ±12 %, turns by ±8°, shifts of ±10 % of the side, mirrored left to
+    right too, and what a gradient finds from there: shear and unequal sizes as well.
+
+    Args:
+        queries: N×C×H×W uint8 or uint16, memory-mapped or not.
+        references: M×C×H×W, of the same size.
+        pairs: P×2 int64, rows in `queries` and `references`.
+    """
+    order = np.argsort(pairs[:, 0], kind="stable")  # so that a query is prepared once a block
+    device, found = hardware.exact().open(), [_NOTHING]
+    with progress("Alignment", len(pairs), unit="pair") as bar:
+        for start in range(0, len(pairs), PAIRS):
+            block = pairs[order[start : start + PAIRS]]
+            found.append(_compare(queries, references, block, device))
+            bar.update(len(block))
+    back = np.argsort(order)
+    return Aligned(*(np.concatenate(column)[back] for column in zip(*found, strict=True)))
+
+
+def margins(scores: np.ndarray, pairs: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """P scores, each less the highest that its query has with a reference of another patient.
+
+    Give every query as many references of at least three or four patients, of a stranger as of what
+    is judged. Where a query has been compared with one patient only there is nothing to be told:
+    0, which is what any limit lies above.
+
+    Args:
+        scores: P numbers, higher is more alike.
+        pairs: P×2 int64, rows of queries and references.
+        patients: of the M references.
+    """
+    query, person = pairs[:, 0], np.unique(patients, return_inverse=True)[1][pairs[:, 1]]
+    who, group = np.unique(np.stack([query, person], 1), axis=0, return_inverse=True)
+    group = group.ravel()
+    highest = np.full(len(who), -np.inf)
+    np.maximum.at(highest, group, scores)
+    order = np.lexsort([-highest, who[:, 0]])
+    first = np.flatnonzero(np.diff(who[order, 0], prepend=-1))
+    second = first + 1
+    alone = np.append(first[1:], len(who)) == second
+    rival = np.where(alone, np.nan, highest[order[np.minimum(second, len(who) - 1)]])
+    place = np.searchsorted(who[order[first], 0], query)
+    top = order[first]
+    others = np.where(group == top[place], rival[place], highest[top][place])
+    return np.nan_to_num(scores - others, nan=0.0).astype(np.float32)
+
+
+_HOW = [
+    ("mirrored", bool),
+    ("inverted", bool),
+    ("size", np.float32),
+    ("angle", np.float32),
+    ("down", np.float32),
+    ("across", np.float32),
+    ("part", "U20"),
+]
+_NOTHING = (*[np.empty(0, np.float32)] * 3, np.empty(0, _HOW))
+
+
+def _compare(
+    queries: np.ndarray, references: np.ndarray, pairs: np.ndarray, device: "torch.device"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The four columns of `Aligned` for B pairs."""
+    import torch
+
+    from synthcohort.audit import coarse
+    from synthcohort.audit.registration import bent, refined, warped
+
+    sides = []
+    for images, rows in zip((queries, references), pairs.T, strict=True):
+        unique, place = np.unique(rows, return_inverse=True)
+        sides.append((*_textures(images[unique], device), torch.from_numpy(place).to(device)))
+    (query, small_query, a), (reference, small_reference, b) = sides
+    maps, signs, parts = coarse.candidates(small_query, small_reference, a, b, queries.shape[2:])
+    tried = maps.shape[1]
+    query, target = query[a].repeat_interleave(tried, 0), reference[b].repeat_interleave(tried, 0)
+    down, across = (coarse.blocks(length, device) for length in target.shape[1:])
+    member = coarse.members(device)
+    where = down.T @ member[parts.flatten()].view(-1, coarse.BLOCKS, coarse.BLOCKS) @ across
+    maps, signs = maps.flatten(0, 1), signs.flatten()
+    maps = refined(query, target, maps, signs, where)
+    seen, inside = warped(query, maps)
+    seen = seen * inside * signs[:, None, None]
+
+    def of_parts(image: torch.Tensor) -> torch.Tensor:
+        return (down @ image @ across.T).flatten(1) @ member.T
+
+    own, covered = target.square(), of_parts(inside) / of_parts(torch.ones_like(inside))
+    power = (of_parts(seen.square()) + NONE) * (of_parts(inside * own) + NONE)
+    score = of_parts(seen * target) / power.sqrt()
+    # A part with hardly any texture is alike by chance.
+    faint = of_parts(own) < coarse.FAINT * member.sum(1) / coarse.BLOCKS**2 * of_parts(own)[:, :1]
+    score = score.masked_fill(faint | (covered < OVERLAP), -1).view(-1, tried, len(coarse.PARTS))
+    whole, at = score[:, :, 0].max(1)
+    part, name = coarse.weighed(score, member)[:, :, 1:].amax(1).max(1)
+    every = torch.arange(len(at), device=device) * tried + at
+    target = target[every]
+    bowed = bent(seen[every], inside[every], target).flatten(1)
+    target = target.flatten(1)
+    elastic = (bowed * target).sum(1) / (bowed.norm(dim=1) * target.norm(dim=1)).clamp_min(NONE)
+    scores = (values.cpu().numpy() for values in (whole, elastic, part))
+    names = np.array(list(coarse.PARTS))[1 + name.cpu().numpy()]
+    return *scores, _how(maps[every], signs[every], queries.shape[2:], names)
+
+
+def _textures(images: np.ndarray, device: "torch.device") -> tuple["torch.Tensor", "torch.Tensor"]:
+    """Of N×C×H×W images the textures that are compared, and those of the coarse search."""
+    import torch
+
+    from synthcohort.audit.coarse import SMALL, SMALL_BAND
+    from synthcohort.audit.registration import BAND, texture
+
+    grey = images.mean(1, dtype=np.float32) / np.iinfo(images.dtype).max
+    shrink = min(1, LARGEST / max(grey.shape[1:]))
+    sizes = [round(shrink * length) for length in grey.shape[1:]], (SMALL, SMALL)
+    grey = torch.from_numpy(grey).to(device)
+    return tuple(
+        texture(_resized(grey, *size), band)
+        for size, band in zip(sizes, (BAND, SMALL_BAND), strict=True)
+    )
+
+
+def _resized(images: "torch.Tensor", height: int, width: int) -> "torch.Tensor":
+    """N×H×W to another size, by the mean of what each new pixel covers."""
+    import torch
+
+    sides = []
+    for length, new in zip(images.shape[1:], (height, width), strict=True):
+        edges, pixel = np.linspace(0, length, new + 1), np.arange(length)
+        covers = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
+        covers = np.maximum(covers, 0) * (new / length)
+        sides.append(torch.from_numpy(covers.astype(np.float32)).to(images.device))
+    return sides[0] @ images @ sides[1].T
+
+
+def _how(
+    maps: "torch.Tensor", signs: "torch.Tensor", size: tuple[int, int], parts: np.ndarray
+) -> np.ndarray:
+    """The column `how` of N maps: what has been done to the reference to get the query."""
+    height, width = size
+    maps = maps.double().cpu().numpy()
+    half = np.array([width, height]) / 2
+    linear = maps[:, :, :2] * half[:, None] / half  # in pixels
+    told = np.empty(len(maps), _HOW)
+    told["mirrored"] = np.linalg.det(linear) < 0
+    linear[told["mirrored"], :, 0] *= -1
+    told["inverted"] = signs.cpu().numpy() < 0
+    told["size"] = np.sqrt(np.abs(np.linalg.det(linear)))
+    turned = np.arctan2(linear[:, 1, 0] - linear[:, 0, 1], linear[:, 0, 0] + linear[:, 1, 1])
+    # Rows grow downwards, so that this way round is clockwise to the eye.
+    told["angle"] = -np.rad2deg(turned)
+    told["across"], told["down"] = (maps[:, :, 2] * half).T
+    told["part"] = parts
+    return told
