@@ -1,0 +1,185 @@
+"""Laying one image over another: the texture that is compared, affine steps, and patches.
+
+All tensors are float32 on one device. An affine map A (2×3) takes a place in the reference, in
+coordinates from −1 to 1 across and down, to the place in the query where the same is seen, as
+`torch.nn.functional.affine_grid` has it.
+"""
+
+from functools import cache
+from itertools import product
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+# In pixels: finer than the first is the autoencoder's loss, coarser than the second is brightness,
+# shading and what all images of a kind share. The third is the reach of the local contrast.
+FINE, COARSE, LOCAL = 0.7, 2.5, 3.0
+# What counts as no texture at all, in the image's own root-mean-square texture.
+FAINT = 0.3
+STEPS = 6
+DAMPING = 0.02
+# Of a step, an element of A; a sixth of the image's half is as far as its gradients see.
+LARGEST_STEP = 0.15
+# Less overlap, in the part that is compared, is no alignment; nor is a change of area beyond this.
+OVERLAP, AREA = 0.6, 1.7
+GRID = 4
+TINY = 1e-6
+
+
+@cache
+def _gauss(length: int, sigma: float) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter1d
+
+    return gaussian_filter1d(np.eye(length, dtype=np.float32), sigma, axis=0, mode="reflect")
+
+
+def blurred(images: torch.Tensor, sigma: float) -> torch.Tensor:
+    """N×H×W, each image through a Gaussian of `sigma` pixels, reflected at the edges."""
+    down, across = (
+        torch.from_numpy(_gauss(length, sigma)).to(images.device) for length in images.shape[1:]
+    )
+    return down @ images @ across.T
+
+
+def texture(images: torch.Tensor) -> torch.Tensor:
+    """N×H×W grey images as their band of middle frequencies, divided by its local contrast.
+
+    A change of brightness, contrast, gamma or shading leaves it nearly as it is, inversion turns
+    its sign; blur takes little of it (local contrast normalisation: Jarrett et al. 2009).
+    """
+    band = blurred(images, FINE) - blurred(images, COARSE)
+    power = band.square()
+    faint = FAINT**2 * power.mean((1, 2), keepdim=True) + TINY**2
+    return band / (blurred(power, LOCAL) + faint).sqrt()
+
+
+def warped(images: torch.Tensor, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """N×H×W images seen through N maps, and N×H×W: 1 where that lies within the image, else 0."""
+    shape = (len(images), 1, *images.shape[1:])
+    grid = functional.affine_grid(maps, shape, align_corners=False)
+    seen = functional.grid_sample(
+        images[:, None], grid, padding_mode="border", align_corners=False
+    )[:, 0]
+    return seen, (grid.abs().amax(3) <= 1).float()
+
+
+def refined(
+    queries: torch.Tensor,
+    references: torch.Tensor,
+    maps: torch.Tensor,
+    signs: torch.Tensor,
+    where: torch.Tensor,
+) -> torch.Tensor:
+    """The best of the maps on the way uphill from N×2×3 `maps`, N×2×3.
+
+    Textures of N×H×W are compared in the pixels of the reference that `where` (N×H×W) has as 1,
+    those of the queries times `signs` (N, −1 for inverted). The steps are those of Gauss and Newton
+    on the reference's gradients, composed inversely (Baker and Matthews 2004), for the correlation
+    instead of the difference (Evangelidis and Psarakis 2008).
+    """
+    slopes, factor, target = _slopes(references, where)
+    best = torch.full_like(signs, -2)
+    chosen, bottom = maps.clone(), maps.new_tensor([[[0, 0, 1]]]).expand(len(maps), 1, 3)
+    size, area = where.sum((1, 2)), _area(maps)
+    for step in range(STEPS + 1):
+        seen, inside = warped(queries, maps)
+        inside = inside * where
+        seen = (seen * inside * signs[:, None, None]).flatten(1)
+        covered = target * inside.flatten(1)
+        seen = seen / seen.norm(dim=1, keepdim=True).clamp_min(TINY)
+        covered = covered / covered.norm(dim=1, keepdim=True).clamp_min(TINY)
+        correlation = (seen * covered).sum(1)
+        change = _area(maps) / area
+        usable = (inside.sum((1, 2)) >= OVERLAP * size) & (change < AREA) & (change > 1 / AREA)
+        better = usable & (correlation > best)
+        best = torch.where(better, correlation, best)
+        chosen = torch.where(better[:, None, None], maps, chosen)
+        if step == STEPS:
+            break
+        error = seen / correlation.clamp_min(0.5)[:, None] - covered
+        move = torch.cholesky_solve(slopes @ error[:, :, None], factor)[:, :, 0]
+        move = move.clamp(-LARGEST_STEP, LARGEST_STEP).view(-1, 2, 3)
+        inverse = torch.linalg.inv(
+            torch.cat([move, 0 * bottom], 1) + torch.eye(3, device=maps.device)
+        )
+        maps = (torch.cat([maps, bottom], 1) @ inverse)[:, :2]
+    return chosen
+
+
+def _area(maps: torch.Tensor) -> torch.Tensor:
+    return torch.linalg.det(maps[:, :, :2]).abs().clamp_min(TINY)
+
+
+def _slopes(
+    references: torch.Tensor, where: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """How N references (of norm 1 in `where`) change with the six elements of the map, N×6×H·W,
+    less what is a change of their contrast; the factor of its squared matrix; and they, N×H·W."""
+    height, width = references.shape[1:]
+    y, x = _places(height, width, references.device)
+    down, across = torch.zeros_like(references), torch.zeros_like(references)
+    down[:, 1:-1] = (references[:, 2:] - references[:, :-2]) * (height / 4)
+    across[..., 1:-1] = (references[..., 2:] - references[..., :-2]) * (width / 4)
+    target = (references * where).flatten(1)
+    norm = target.norm(dim=1, keepdim=True).clamp_min(TINY)
+    target = target / norm
+    slopes = torch.stack([across * x, across * y, across, down * x, down * y, down], 1)
+    slopes = (slopes * where[:, None]).flatten(2) / norm[:, None]
+    slopes = slopes - (slopes @ target[:, :, None]) * target[:, None]
+    square = slopes @ slopes.transpose(1, 2)
+    diagonal = square.diagonal(dim1=1, dim2=2)
+    return (
+        slopes,
+        torch.linalg.cholesky(square + torch.diag_embed(DAMPING * diagonal + TINY)),
+        target,
+    )
+
+
+def _places(height: int, width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """H×1 and 1×W: where the pixels' centres lie, from −1 to 1."""
+    y, x = ((2 * torch.arange(n, device=device) + 1) / n - 1 for n in (height, width))
+    return y[:, None], x[None]
+
+
+def patchwise(seen: torch.Tensor, inside: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
+    """N: how alike two textures (N×H×W) are whose patches may lie a few pixels off each other.
+
+    4×4 patches, a third of the sides long, overlap. Each is sought in the query around its place,
+    a sixteenth of the side far; what its neighbours find is heard, so that patches of strangers
+    cannot fit each in its own way. The mean of the best three quarters of the patches, each by its
+    texture in the reference.
+    """
+    height, width = references.shape[1:]
+    reach = min(4, max(1, round(max(height, width) / 16)))
+    rows, columns = _windows(height, seen.device), _windows(width, seen.device)
+    seen = seen * inside
+    padded = functional.pad(seen, (reach,) * 4)
+    power = padded.square()
+    own = rows @ references.square() @ columns.T
+    found = []
+    for y, x in product(range(2 * reach + 1), repeat=2):
+        place = (slice(None), slice(y, y + height), slice(x, x + width))
+        together = rows @ (references * padded[place]) @ columns.T
+        found.append(together / (own * (rows @ power[place] @ columns.T)).sqrt().clamp_min(TINY))
+    side = 2 * reach + 1
+    volume = torch.stack(found, 1)  # N×shifts×4×4
+    heard = functional.avg_pool2d(volume, 3, 1, 1, count_include_pad=False)
+    heard = heard.permute(0, 2, 3, 1).reshape(-1, 1, side, side)
+    heard = functional.avg_pool2d(heard, 3, 1, 1, count_include_pad=False)
+    heard = heard.reshape(len(volume), GRID, GRID, -1).permute(0, 3, 1, 2)
+    at = (volume + heard).argmax(1, keepdim=True)
+    score = volume.gather(1, at)[:, 0].flatten(1)
+    weight = own.sqrt().flatten(1)
+    best = score.topk(3 * GRID**2 // 4, dim=1)
+    weight = weight.gather(1, best.indices)
+    return (best.values * weight).sum(1) / weight.sum(1).clamp_min(TINY)
+
+
+def _windows(length: int, device: torch.device) -> torch.Tensor:
+    """4×length: 1 where a pixel belongs to a patch."""
+    size = max(1, round(length / 3))
+    starts = np.linspace(0, length - size, GRID).round().astype(int)
+    pixel = np.arange(length)
+    member = (pixel >= starts[:, None]) & (pixel < starts[:, None] + size)
+    return torch.from_numpy(member.astype(np.float32)).to(device)
