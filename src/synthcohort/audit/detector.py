@@ -39,6 +39,9 @@ GROUP = 8
 PARTS = ("whole", "left", "right", "upper", "lower")
 IN_PART = 0.4
 """The share of the training's images of which a half is seen."""
+NEGATIVE = 0.15
+"""The share of the decoded images that are decoded as a negative."""
+MOVED = 3.0
 AROUND, CANDIDATES = 10, 4
 
 
@@ -125,7 +128,12 @@ def train(
                 )
                 made = disguises.composed(*pair, random)
                 made = (made * top).round().numpy().astype(images.dtype)
-                queries = _small(through(made)).to(device)
+                # What the autoencoder makes of a negative is not the negative of what it makes.
+                negative = random.random(len(batch)) < NEGATIVE
+                made[negative] = top - made[negative]
+                made = through(made)
+                made[negative] = top - made[negative]
+                queries = _small(made).to(device)
             else:
                 queries = disguises.composed(both[0, batch], both[0, others], random)
             form = torch.from_numpy(random.integers(2, size=len(batch))).to(device)
@@ -175,14 +183,22 @@ def _loss(
 
 
 def descriptors(
-    network: Network, images: np.ndarray, rows: np.ndarray, part: int, hardware: Hardware
+    network: Network,
+    images: np.ndarray,
+    rows: np.ndarray,
+    part: int,
+    hardware: Hardware,
+    inverted: bool = False,
 ) -> torch.Tensor:
-    """M×128 on the device: of the images (N×C×H×W uint8 or uint16) `rows`, or a half of them."""
+    """M×128 on the device: of the images (N×C×H×W uint8 or uint16) `rows`, or a half of them, or of
+    what they are `inverted`."""
     device = hardware.open()
     window = _windows()[part].to(device)
     with torch.inference_mode():
-        parts = [network(_seen(_small(images[r]).to(device), window)) for r in blocks(rows)]
-    return torch.cat(parts)
+        small = (_small(images[r]).to(device) for r in blocks(rows))
+        # Black and white change places with the sign, once the mean is 0.
+        sign = -1 if inverted else 1
+        return torch.cat([network(sign * _seen(part, window)) for part in small])
 
 
 def most_alike(
@@ -192,9 +208,9 @@ def most_alike(
     patients: np.ndarray,
     hardware: Hardware,
 ) -> dict[str, Alike]:
-    """Of N×C×H×W `queries`, "whole" (as they are, mirrored, inverted and both) and "part" (the best
-    of their halves). `references` are the descriptors of M train images, a list by part; those of
-    several forms of the images stand below each other; `patients` are those of the M images."""
+    """Of N×C×H×W `queries`, "whole" (as they are, mirrored, inverted, moved a little) and "part"
+    (the best of their halves). `references` are the descriptors of M train images, a list by part,
+    one of each form of the images; `patients` are those of the M images."""
     device, number = hardware.open(), np.unique(patients, return_inverse=True)[1]
     of, windows = torch.from_numpy(number).to(device), _windows().to(device)
     found: dict[str, list] = {"whole": [], "part": []}
@@ -202,6 +218,8 @@ def most_alike(
         for rows in blocks(np.arange(len(queries))):
             small = _small(queries[rows]).to(device)
             views = [small, small.flip(3), 1 - small, 1 - small.flip(3)]
+            for change in _CHANGES:
+                views.append(disguises.warped(small, mode="bilinear", **change))
             whole = [(network(_seen(view, windows[0])), references["whole"]) for view in views]
             halves = [
                 (network(_seen(small, windows[i])), references[name])
@@ -214,6 +232,14 @@ def most_alike(
         way: Alike(*(np.concatenate(part) for part in zip(*parts, strict=True)))
         for way, parts in found.items()
     }
+
+
+# What a descriptor bears less well than others: an image is looked at so changed, too.
+_CHANGES = (
+    *({"shift": shift} for shift in ((MOVED, 0), (-MOVED, 0), (0, MOVED), (0, -MOVED))),
+    {"zoom": 0.92},
+    {"zoom": 1.08},
+)
 
 
 def _best(

@@ -182,7 +182,7 @@ def composed(
     made = images
     mixed = amount(0.5, 1)
     made = torch.where(some(0.2), mixed * made + (1 - mixed) * others, made)
-    made = torch.where(some(0.25), _pieced(made, others, random), made)
+    made = torch.where(some(0.2), _pieced(made, others, random), made)
     strength = torch.from_numpy((random.random(count) < 0.8).astype(np.float32))
     bent = uniform(random, 0, 2.5, count) * torch.from_numpy(random.random(count) < 0.5)
     made = warped(
@@ -201,12 +201,12 @@ def composed(
     slope = F.interpolate(
         normal(random, count, 1, 3, 3), tuple(made.shape[2:]), mode="bicubic", align_corners=True
     )
-    made = torch.where(some(0.3), made * (0.3 * slope.to(made.device)).exp(), made).clamp(0, 1)
+    made = torch.where(some(0.2), made * (0.3 * slope.to(made.device)).exp(), made).clamp(0, 1)
     softer = blurred(made, float(random.uniform(0.3, 2.4)))
-    made = torch.where(some(0.4), softer, made)
+    made = torch.where(some(0.3), softer, made)
     made = torch.where(some(0.1), (made + 1.5 * (made - softer)).clamp(0, 1), made)
     noise = normal(random, *made.shape).to(made.device)
-    return torch.where(some(0.4), made + amount(0, 0.14) * noise, made).clamp(0, 1)
+    return torch.where(some(0.25), made + amount(0, 0.12) * noise, made).clamp(0, 1)
 
 
 def _pieced(

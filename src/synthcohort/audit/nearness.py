@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from synthcohort.cohort import blocks
+from synthcohort.cohort import Cohort, blocks
 from synthcohort.hardware import Hardware
 from synthcohort.numerics.resampling import (
     binomial_interval,
     bootstrap_weights,
     percentile_interval,
 )
+from synthcohort.seeds import derive
 
 SHUFFLES = 1000
 # Patients that take part at most, of train and test as they are to each other.
@@ -86,6 +87,34 @@ def nearer(distance: np.ndarray, in_train: np.ndarray, seed: int) -> dict:
             "with who happens to be among them"
         )
     return figure
+
+
+def train_or_test(
+    queries: np.ndarray,
+    train_vectors: np.ndarray,
+    test_vectors: np.ndarray,
+    data: Cohort,
+    seed: int,
+    hardware: Hardware,
+) -> dict:
+    """The figure "nearer_to_train_than_test" of N×D `queries`, from the vectors of all train and
+    test images, each in two forms below each other (`latents.space.Space.real`)."""
+    parts = {name: data.patients[data.of(name)] for name in ("train", "test")}
+    chosen = [*some_patients(*parts.values(), derive(seed, "audit", "patients"))]
+    distances, names = [], []
+    for part, vectors in zip(parts.values(), (train_vectors, test_vectors), strict=True):
+        rows = np.flatnonzero(np.isin(part, chosen))
+        found, who = to_patients(
+            queries,
+            vectors,
+            np.concatenate([rows, rows + len(part)]),
+            np.tile(part[rows], 2),
+            hardware,
+        )
+        distances.append(found)
+        names.append(who)
+    in_train = np.arange(sum(map(len, names))) < len(names[0])
+    return nearer(np.concatenate(distances, axis=1), in_train, derive(seed, "audit", "shuffled"))
 
 
 def hits(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort import config
-from synthcohort.audit import detector, nearness, planted, verdict, ways
+from synthcohort.audit import nearness
 from synthcohort.audit.memorised import draw_patients, held_out, memorised, share_interval
 from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.errors import UserError
@@ -85,6 +85,7 @@ def search(
     Raises:
         UserError: the inputs do not belong together, or test has fewer than two patients.
     """
+    from synthcohort.audit import detector, planted, verdict, ways
     from synthcohort.latents.space import Space
 
     hardware = hardware.exact()
@@ -112,7 +113,9 @@ def search(
         distance, place = nearest(synthetic_vectors, train_vectors, hardware)
         nearest_train = train[place % len(train)]
         _, unseen_place = nearest(unseen_vectors[len(unseen) :], train_vectors, hardware)
-        to_train = _nearer(synthetic_vectors, train_vectors, test_vectors, data, seed, hardware)
+        to_train = nearness.train_or_test(
+            synthetic_vectors, train_vectors, test_vectors, data, seed, hardware
+        )
 
         network = detector.train(
             data.images,
@@ -125,7 +128,14 @@ def search(
             hardware=hardware,
         )
         known = ways.known(
-            data.images, train, train_decoded, data.patients[train], network, hardware
+            data.images,
+            train,
+            train_decoded,
+            data.patients[train],
+            network,
+            space.through,
+            Path(work) / "negative.npy",
+            hardware,
         )
         leaks = planted.plant(
             data,
@@ -150,7 +160,9 @@ def search(
         test_distance, data.patients[test], settings.quantile, derive(seed, "audit", "held out")
     )
     leaks_found = ways.by_group(of_planted.found) | {planted.LATENTS: leak_distance <= limit}
-    rows = planted.table(leaks_found, len(leaks) // len(planted.names()), _allowed(settings))
+    gates = {"any": settings.gates["copies"], planted.LATENTS: settings.gates["memorised_share"]}
+    allowed = {way: gate.at_most for way, gate in gates.items() if gate.at_most is not None}
+    rows = planted.table(leaks_found, len(leaks) // len(planted.names()), allowed)
 
     names, number = np.unique(data.patients[train], return_inverse=True)
     hits, worst_off, hit_shares = nearness.hits(
@@ -262,38 +274,3 @@ def _check(
             f"the audit compares with held-out patients and needs at least 2 in test, there are "
             f"{patients}; give split.fractions.test a larger share"
         )
-
-
-def _nearer(
-    queries: np.ndarray,
-    train_vectors: np.ndarray,
-    test_vectors: np.ndarray,
-    data: Cohort,
-    seed: int,
-    hardware: Hardware,
-) -> dict:
-    """The figure "nearer_to_train_than_test": both forms of all images of the patients chosen."""
-    parts = {name: data.patients[data.of(name)] for name in ("train", "test")}
-    chosen = [*nearness.some_patients(*parts.values(), derive(seed, "audit", "patients"))]
-    distances, names = [], []
-    for part, vectors in zip(parts.values(), (train_vectors, test_vectors), strict=True):
-        rows = np.flatnonzero(np.isin(part, chosen))
-        found, who = nearness.to_patients(
-            queries,
-            vectors,
-            np.concatenate([rows, rows + len(part)]),
-            np.tile(part[rows], 2),
-            hardware,
-        )
-        distances.append(found)
-        names.append(who)
-    in_train = np.arange(sum(map(len, names))) < len(names[0])
-    return nearness.nearer(
-        np.concatenate(distances, axis=1), in_train, derive(seed, "audit", "shuffled")
-    )
-
-
-def _allowed(settings: config.Audit) -> dict[str, float]:
-    """The largest share that may be found by any way, and among the latents, where a gate says."""
-    gates = {"any": settings.gates["copies"], planted.LATENTS: settings.gates["memorised_share"]}
-    return {way: gate.at_most for way, gate in gates.items() if gate.at_most is not None}

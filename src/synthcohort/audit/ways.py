@@ -5,27 +5,30 @@ image with the train images that these name. A way gives each image a score, the
 alike, and its most alike train image. From which score on an image counts as a copy is `limits`'s.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from synthcohort.audit import copies, detector
 from synthcohort.audit.alignment import aligned
 from synthcohort.audit.limits import EXACT
+from synthcohort.audit.reenacting import reenacted
 from synthcohort.cohort import blocks
 from synthcohort.hardware import Hardware
 
 # What people read, in the order in which a way is named where several have found an image.
-PIXELS, ALIGNED, BENT, PART, DETECTOR, HALVES = (
+PIXELS, REPEATED, ALIGNED, BENT, PART, DETECTOR, HALVES = (
     "pixels",
+    "re-enacted",
     "aligned",
     "bent",
     "in part",
     "detector",
     "detector, halves",
 )
-GROUPS = (PIXELS, ALIGNED, BENT, PART, DETECTOR, HALVES)
+GROUPS = (PIXELS, REPEATED, ALIGNED, BENT, PART, DETECTOR, HALVES)
 # Of the train images that the detector finds most alike, as a whole and by a half, how many are
 # aligned with an image; the one most alike in pixels is, too.
 WHOLE, IN_PART = 2, 1
@@ -41,11 +44,15 @@ class Known:
     """The rows of the M train images in them."""
     decoded: np.ndarray
     """M×C×H×W: what the autoencoder makes of these."""
+    negative: np.ndarray
+    """M×C×H×W: what it makes of their negatives."""
     patients: np.ndarray
     """Those of the M train images."""
     network: detector.Network
     descriptors: dict
     """Of M images by part, as the detector takes them."""
+    through: Callable[[np.ndarray], np.ndarray]
+    """What puts images through the autoencoder."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +71,24 @@ def known(
     decoded: np.ndarray,
     patients: np.ndarray,
     network: detector.Network,
+    through: Callable[[np.ndarray], np.ndarray],
+    path: Path,
     hardware: Hardware,
 ) -> Known:
-    """All that is known of the train images, for looking at others."""
-    every = np.arange(len(train))
+    """All that is known of the train images, for looking at others; `path` is for a work file."""
+    every, top = np.arange(len(train)), np.iinfo(images.dtype).max
+    negative = np.lib.format.open_memmap(path, "w+", images.dtype, decoded.shape)
+    for place in blocks(every):
+        negative[place] = through(top - images[train[place]])
     of_parts = {
         name: [detector.descriptors(network, decoded, every, part, hardware)]
         for part, name in enumerate(detector.PARTS)
     }
     of_parts["whole"].append(detector.descriptors(network, images, train, 0, hardware))
-    return Known(images, train, decoded, patients, network, of_parts)
+    of_parts["whole"].append(
+        detector.descriptors(network, negative, every, 0, hardware, inverted=True)
+    )
+    return Known(images, train, decoded, negative, patients, network, of_parts, through)
 
 
 def look(queries: np.ndarray, among: Known, hardware: Hardware) -> dict[str, Look]:
@@ -83,6 +98,7 @@ def look(queries: np.ndarray, among: Known, hardware: Hardware) -> dict[str, Loo
     forms = {
         "train image": (among.images, among.train),
         "its reconstruction": (among.decoded, np.arange(len(among.train))),
+        "its negative": (among.negative, np.arange(len(among.train))),
     }
     for form, references in forms.items():
         parts = (queries[rows] for rows in blocks(np.arange(len(queries))))
@@ -95,26 +111,31 @@ def look(queries: np.ndarray, among: Known, hardware: Hardware) -> dict[str, Loo
         named["part"].places[:, :IN_PART],
         found[f"{PIXELS}: its reconstruction, {copies.AS_IT_IS}"].place[:, None],
     ]
-    found |= _aligned(queries, among.decoded, np.concatenate(candidates, axis=1), hardware)
+    found |= _aligned(queries, among, np.concatenate(candidates, axis=1), hardware)
     for way, name in ((DETECTOR, "whole"), (HALVES, "part")):
         found[way] = Look(named[name].score, named[name].places[:, 0])
     return found
 
 
 def _aligned(
-    queries: np.ndarray, references: np.ndarray, candidates: np.ndarray, hardware: Hardware
+    queries: np.ndarray, among: Known, candidates: np.ndarray, hardware: Hardware
 ) -> dict[str, Look]:
     """By aligning each of the N queries with its K candidates (N×K places): its best score."""
     every = np.arange(len(queries))
     numbered = np.stack([np.repeat(every, candidates.shape[1]), candidates.ravel()], 1)
     pairs, back = np.unique(numbered, axis=0, return_inverse=True)
-    result = aligned(queries, references, pairs, hardware)
+    back = back.reshape(candidates.shape)
+    result = aligned(queries, among.decoded, pairs, hardware)
     found = {}
     for way, alike in ((ALIGNED, result.whole), (BENT, result.elastic), (PART, result.part)):
-        score = _score(1 - alike.astype(np.float64))[back.ravel()].reshape(candidates.shape)
+        score = _score(1 - alike.astype(np.float64))[back]
         best = score.argmax(1)
         found[way] = Look(score[every, best], candidates[every, best])
-    return found
+    best = back[every, result.whole[back].argmax(1)]
+    missing = reenacted(
+        queries, among.images, among.train, pairs[best], result.how[best], among.through, hardware
+    )
+    return found | {REPEATED: Look(_score(missing), pairs[best, 1])}
 
 
 def _score(missing: np.ndarray) -> np.ndarray:
@@ -142,7 +163,7 @@ def by_group(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return made
 
 
-def first(found: Mapping[str, np.ndarray], looks: Mapping[str, Look], i: int) -> Sequence:
+def first(found: Mapping[str, np.ndarray], looks: Mapping[str, Look], i: int) -> str:
     """The way that is named for image `i`, which several may have found: the plainest, and of one
     group the one with the highest score."""
     hits = [way for way, which in found.items() if which[i]]
