@@ -8,7 +8,7 @@ from synthcohort.numerics.resampling import binomial_interval
 
 # Of the images of strangers, how many one way of looking may take for copies. There are some ten
 # ways, and hardly ever do two of them err at the same image.
-STRANGERS = 0.0003
+STRANGERS = 0.0001
 TAIL = 0.05
 
 # The score of an exact copy in pixels. It counts even where strangers repeat train images.
@@ -54,13 +54,14 @@ def held_out(
 
 
 def false_alarms(found: np.ndarray, patients: np.ndarray) -> dict:
-    """The share of N images of strangers that were `found`, and its exact 95 % interval as if there
-    were as many images as patients: those of one patient are alike and err together."""
+    """The share of N images of strangers that were `found` (N bools, or shares of the halvings),
+    and its exact 95 % interval as if there were as many images as patients: those of one patient
+    are alike and err together."""
     count = len(np.unique(patients))
     share = float(found.mean())
     return {
         "value": share,
-        "interval": binomial_interval(int(np.ceil(share * count)), count, "exact"),
+        "interval": binomial_interval(round(share * count), count, "exact"),
         "n": len(found),
         "patients": count,
     }

@@ -93,11 +93,6 @@ def search(
     means = np.load(latents / "mean.npy", mmap_mode="r", allow_pickle=False)
     _check(data, sampled, means, latents, samples)
     train, test, made = data.of("train"), data.of("test"), len(sampled.labels)
-    unseen = np.sort(np.concatenate([data.of("val"), test]))
-    unseen = draw_patients(
-        unseen, data.patients[unseen], STRANGERS, derive(seed, "audit", "unseen patients")
-    )
-
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -105,6 +100,10 @@ def search(
         shards.mapped(samples, Path(work)) as synthetic,
     ):
         space = Space(autoencoder, means, train, data.images.dtype, Path(work), hardware)
+        unseen = np.sort(np.concatenate([data.of("val"), test]))
+        unseen = draw_patients(
+            unseen, data.patients[unseen], STRANGERS, derive(seed, "audit", "unseen patients")
+        )
         train_vectors, train_decoded = space.real(train, "train")
         test_vectors, _ = space.real(test, "test")
         unseen_vectors, unseen_decoded = space.real(unseen, "unseen")
