@@ -26,11 +26,13 @@ TINY = {
     # A model that has hardly been trained makes images near the mean of all; what the audit says
     # of them is no matter here.
     "audit": {
+        "detector_images": 256,
+        "planted": 4,
         "gates": {
             "copies": {"at_most": 1_000},
             "memorised_share": {"at_most": 1},
             "membership": {"at_most": 1},
-        }
+        },
     },
 }
 

@@ -219,8 +219,8 @@ STAGES = {
     ),
     "draw-audit": Stage(
         "audit.figures:draw_audit",
-        "draw the nearest pairs and the distances that the search has found",
-        paths="search arrays pairs distances",
+        "draw the nearest pairs, the distances and the planted leaks of the search",
+        paths="search arrays pairs distances planted",
         seed=False,
     ),
     "audit": Stage(

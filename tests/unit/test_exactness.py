@@ -1,5 +1,6 @@
 """Distances and losses that are to be told apart are computed without TF32 on a GPU."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,6 +40,7 @@ def test_the_whole_search_is_exact(monkeypatch, tmp_path):
         raise Asked(arguments[-1].precision)
 
     data = SimpleNamespace(of=lambda name: [], images=np.zeros(1))
+    monkeypatch.setattr(search.shards, "mapped", lambda *_: nullcontext())
     monkeypatch.setattr(search, "open_cohort", lambda *_: data)
     monkeypatch.setattr(search.shards, "describe", lambda _: SimpleNamespace(labels=[]))
     monkeypatch.setattr(search, "_check", lambda *_: None)

@@ -15,8 +15,8 @@ density_coverage density_coverage.coverage frechet_classifier frechet_clip frech
 ms_ssim duplicates embedding embedding.label_separation real_or_synthetic
 real_or_synthetic.accuracy utility utility.both utility.few_and_synthetic utility.number
 label_accuracy guidance observer observer.sensitivity observer.specificity copies memorised_share
-nearer_to_train_than_test authenticity membership reidentification reidentification.rank_one
-training_seeds training_seeds.frechet_classifier training_seeds.recall training_seeds.membership
+nearer_to_train_than_test hits_per_patient authenticity membership reidentification
+reidentification.rank_one
 """
 
 

@@ -41,13 +41,18 @@ rule draw_audit:
             category="6 Audit",
             caption="../captions/distances.rst",
         ),
+        planted=report(
+            f"{RESULTS}/figures/planted.png",
+            category="6 Audit",
+            caption="../captions/planted.rst",
+        ),
     log:
         f"{LOGS}/draw-audit.log",
     params:
         journal=f"{RESULTS}/journal/draw-audit.jsonl",
     shell:
         "synthcohort draw-audit --search {input.search} --arrays {input.arrays}"
-        " --pairs {output.pairs} --distances {output.distances}"
+        " --pairs {output.pairs} --distances {output.distances} --planted {output.planted}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
 

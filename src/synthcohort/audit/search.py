@@ -1,4 +1,4 @@
-"""The search for train images among the synthetic ones: near latents, and copies in pixels."""
+"""The search for train images among the synthetic ones, and what it would have found."""
 
 import tempfile
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from synthcohort import config
-from synthcohort.audit import copies
+from synthcohort.audit import nearness
 from synthcohort.audit.memorised import draw_patients, held_out, memorised, share_interval
 from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.errors import UserError
@@ -23,12 +23,12 @@ from synthcohort.tracking.journal import Journal
 MEASURES = (
     Measure(
         "copies",
-        "Copies of train images in pixels",
+        "Copies of train images",
         280,
         "privacy",
         "lower",
-        "The number of synthetic images whose pixels repeat a train image, shifted or mirrored, "
-        "too; among as many real test images in the floor.",
+        "The share of synthetic images that repeat a train image, as it is, moved, recoloured or "
+        "in part, beyond what images of unseen patients do; among these in the floor.",
     ),
     Measure(
         "memorised_share",
@@ -44,11 +44,22 @@ MEASURES = (
         300,
         "privacy",
         "near",
-        "The share of synthetic images nearer to a train image than to any of as many test "
-        "images; one half is what images of strangers give.",
+        "The share of synthetic images nearer to a train image than to any test image; the floor "
+        "is that share with the patients shuffled between train and test.",
+    ),
+    Measure(
+        "hits_per_patient",
+        "Hits on the worst-off train patient",
+        305,
+        "privacy",
+        "lower",
+        "The largest share of synthetic images that have one and the same train patient nearest; "
+        "the same of images of unseen patients in the floor.",
     ),
 )
 QUANTILES = [0, 0.01, 0.05, 0.25, 0.5, 0.75, 1]
+# Images of unseen patients, whole patients, that set the limits: enough for any.
+STRANGERS = 3000
 
 
 def search(
@@ -68,12 +79,13 @@ def search(
     """Compare every synthetic image in the shards `samples` with every train image.
 
     `latents` is the encode stage's folder. Writes `out` (JSON: the figures under "measures", the
-    images found under "copies" and "memorised") and `arrays`, the npz that its figures are drawn
-    from; real images are in it.
+    images found under "copies" and "memorised", under "planted" what was found of planted leaks)
+    and `arrays`, the npz that its figures are drawn from; real images are in it.
 
     Raises:
         UserError: the inputs do not belong together, or test has fewer than two patients.
     """
+    from synthcohort.audit import detector, planted, verdict, ways
     from synthcohort.latents.space import Space
 
     hardware = hardware.exact()
@@ -81,43 +93,90 @@ def search(
     means = np.load(latents / "mean.npy", mmap_mode="r", allow_pickle=False)
     _check(data, sampled, means, latents, samples)
     train, test, made = data.of("train"), data.of("test"), len(sampled.labels)
-
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".audit-", dir=out.parent) as work:
+    with (
+        tempfile.TemporaryDirectory(prefix=".audit-", dir=out.parent) as work,
+        shards.mapped(samples, Path(work)) as synthetic,
+    ):
         space = Space(autoencoder, means, train, data.images.dtype, Path(work), hardware)
+        unseen = np.sort(np.concatenate([data.of("val"), test]))
+        unseen = draw_patients(
+            unseen, data.patients[unseen], STRANGERS, derive(seed, "audit", "unseen patients")
+        )
         train_vectors, train_decoded = space.real(train, "train")
-        test_vectors, test_decoded = space.real(test, "test")
+        test_vectors, _ = space.real(test, "test")
+        unseen_vectors, unseen_decoded = space.real(unseen, "unseen")
         synthetic_vectors = space.synthetic(shards.pixels(samples), made)
-
         test_distance, _ = nearest(test_vectors[len(test) :], train_vectors, hardware)
         distance, place = nearest(synthetic_vectors, train_vectors, hardware)
         nearest_train = train[place % len(train)]
-        size = min(len(train), len(test))
-        to_equal = [
-            _distance_to_part(synthetic_vectors, vectors, data, rows, size, seed, hardware)
-            for vectors, rows in ((train_vectors, train), (test_vectors, test))
-        ]
-        in_pixels = copies.search(data, train, train_decoded, test_decoded, samples, made, hardware)
+        _, unseen_place = nearest(unseen_vectors[len(unseen) :], train_vectors, hardware)
+        to_train = nearness.train_or_test(
+            synthetic_vectors, train_vectors, test_vectors, data, seed, hardware
+        )
 
+        network = detector.train(
+            data.images,
+            train,
+            train_decoded,
+            data.patients[train],
+            space.through,
+            seen=settings.detector_images,
+            seed=derive(seed, "audit", "detector"),
+            hardware=hardware,
+        )
+        known = ways.known(
+            data.images,
+            train,
+            train_decoded,
+            data.patients[train],
+            network,
+            space.through,
+            Path(work) / "negative.npy",
+            hardware,
+        )
+        leaks = planted.plant(
+            data,
+            train,
+            settings.planted,
+            space.through,
+            Path(work) / "planted-images.npy",
+            derive(seed, "audit", "planted"),
+        )
+        leak_vectors = space.synthetic([leaks], len(leaks), "planted")
+        leak_distance, _ = nearest(leak_vectors, train_vectors, hardware)
+        looks, of_unseen, of_leaks = (
+            ways.look(images, known, hardware) for images in (synthetic, unseen_decoded, leaks)
+        )
+
+    patients = data.patients[unseen]
+    held_out_seed = derive(seed, "audit", "held out copies")
+    of_synthetic = verdict.verdict(looks, of_unseen, patients, held_out_seed)
+    of_planted = verdict.verdict(of_leaks, of_unseen, patients, held_out_seed)
     found, limit = memorised(distance, test_distance, settings.quantile)
     floor = held_out(
         test_distance, data.patients[test], settings.quantile, derive(seed, "audit", "held out")
     )
-    copied, told_of_copies, measured = copies.measure(in_pixels, data, train, test, seed)
+    leaks_found = ways.by_group(of_planted.found) | {planted.LATENTS: leak_distance <= limit}
+    gates = {"any": settings.gates["copies"], planted.LATENTS: settings.gates["memorised_share"]}
+    allowed = {way: gate.at_most for way, gate in gates.items() if gate.at_most is not None}
+    rows = planted.table(leaks_found, len(leaks) // len(planted.names()), allowed)
 
-    def told(i: int) -> dict:
-        return {
-            "shard": samples[sampled.shard[i]].name,
-            "label": sampled.label_names[sampled.labels[i]],
-            "index": int(sampled.index[i]),
-            "train_image": data.rows[nearest_train[i]]["image_id"],
-            "distance": float(distance[i]),
-        }
-
+    names, number = np.unique(data.patients[train], return_inverse=True)
+    hits, worst_off, hit_shares = nearness.hits(
+        number[place % len(train)],
+        number[np.array([*of_synthetic.source.values()], dtype=np.int64)],
+        number[unseen_place % len(train)],
+        patients,
+        names,
+        derive(seed, "audit", "hits"),
+    )
     n = {"train": len(train), "test": len(test), "synthetic": made}
     measures = [
-        {"name": "copies", "n": n, **measured},
+        verdict.measured(
+            of_synthetic, {"train": len(train), "unseen": len(unseen), "synthetic": made}
+        ),
         {
             "name": "memorised_share",
             "n": n,
@@ -136,20 +195,14 @@ def search(
                 derive(seed, "audit", "interval"),
             ),
         },
-        {
-            "name": "nearer_to_train_than_test",
-            "n": {"train": size, "test": size, "synthetic": made},
-            "confidence": 0.95,
-            "interval_method": "Wilson, over the synthetic images only",
-            "expected": 0.5,
-            **share(to_equal[0] < to_equal[1]),
-        },
+        {"name": "nearer_to_train_than_test", "confidence": 0.95, **to_train},
+        {"name": "hits_per_patient", "confidence": 0.95, **hits},
     ]
-    order = np.argsort(distance, kind="stable")
-    # The figure begins with the copies in pixels; of the others, those nearest in the latents.
-    drawn = [*sorted(told_of_copies, key=lambda i: told_of_copies[i]["missing"])]
-    drawn = [*drawn, *(i for i in order if not copied[i])][: settings.pairs]
-    beside = {i: told_of_copies[i]["row"] if copied[i] else nearest_train[i] for i in drawn}
+
+    told = verdict.Told(data, train, samples, sampled, nearest_train, distance, found, of_synthetic)
+    order, listed = np.argsort(distance, kind="stable"), of_synthetic.listed()
+    # The figure begins with the copies; of the others, those nearest in the latents.
+    drawn = [*listed, *(i for i in order if not of_synthetic.copied[i])][: settings.pairs]
     write_json(
         out,
         {
@@ -161,17 +214,16 @@ def search(
                 "test": np.quantile(test_distance, QUANTILES).tolist(),
                 "synthetic": np.quantile(distance, QUANTILES).tolist(),
             },
-            "copies": [
-                told(i)
-                | {
-                    "train_image": data.rows[told_of_copies[i]["row"]]["image_id"],
-                    "way": told_of_copies[i]["way"],
-                    "correlation": 1 - told_of_copies[i]["missing"],
-                }
-                for i in sorted(told_of_copies, key=lambda i: told_of_copies[i]["missing"])
-            ],
-            "memorised": [told(i) for i in order if found[i]],
-            "nearest": [told(i) for i in order[: settings.pairs]],
+            "copies": [told.copy(i) for i in listed],
+            "memorised": [told.near(i) for i in order if found[i]],
+            "nearest": [told.near(i) for i in order[: settings.pairs]],
+            "worst_off": worst_off,
+            "planted": {
+                "rows": rows,
+                "false_alarms": of_synthetic.alarms["any"],
+                "false_alarms_by_way": of_synthetic.alarms,
+                **planted.sentences(rows),
+            },
             "samples": {path.name: sha256(path) for path in samples},
             "seed": seed,
         },
@@ -181,24 +233,19 @@ def search(
             temporary,
             test_distance=test_distance,
             distance=distance,
+            hits=np.stack(hit_shares),
             synthetic=shards.pick(samples, sampled, np.array(drawn)),
-            train=data.images[np.array([beside[i] for i in drawn])],
-            told=np.array(
-                [
-                    f"copy ({told_of_copies[i]['way']}), "
-                    f"correlation {1 - told_of_copies[i]['missing']:.4f}"
-                    if copied[i]
-                    else f"distance {distance[i]:.3g}" + (" (memorised)" if found[i] else "")
-                    for i in drawn
-                ]
-            ),
-            alarming=np.array([bool(copied[i] or found[i]) for i in drawn]),
+            train=data.images[np.array([told.beside(i) for i in drawn])],
+            told=np.array([told.words(i) for i in drawn]),
+            alarming=np.array([bool(of_synthetic.copied[i] or found[i]) for i in drawn]),
         )
     journal.result(
-        copies=int(copied.sum()),
+        copies=measures[0]["value"],
+        copies_false_alarms=measures[0]["floor"]["value"],
         memorised_share=measures[1]["value"],
         memorised_share_floor=measures[1]["floor"]["value"],
-        nearer_to_train_than_test=measures[2]["value"],
+        nearer_to_train_than_test=to_train["value"],
+        hits_per_patient=hits["value"],
         distance_limit=limit,
     )
 
@@ -226,20 +273,3 @@ def _check(
             f"the audit compares with held-out patients and needs at least 2 in test, there are "
             f"{patients}; give split.fractions.test a larger share"
         )
-
-
-def _distance_to_part(
-    queries: np.ndarray,
-    vectors: np.ndarray,
-    data: Cohort,
-    rows: np.ndarray,
-    size: int,
-    seed: int,
-    hardware: Hardware,
-) -> np.ndarray:
-    """The distances to the nearest of `size` of the images `rows`, in both their forms."""
-    chosen = draw_patients(
-        np.arange(len(rows)), data.patients[rows], size, derive(seed, "audit", "equal sizes")
-    )
-    both = np.concatenate([chosen, chosen + len(rows)])
-    return nearest(queries, vectors, hardware, among=both)[0]

@@ -55,6 +55,11 @@ class Audit(Settings):
     audit.json, the summary and the card."""
     pairs: Positive = 8
     """Nearest pairs that are drawn."""
+    detector_images: Positive = 12_800
+    """Train images that the detector of copies has seen when its training ends. More find more
+    disguises; the table of planted leaks tells."""
+    planted: Positive = 40
+    """Train images that are planted in each disguise to see what the audit finds."""
 
     @field_validator("gates", mode="before")
     @classmethod

@@ -80,11 +80,13 @@ class Space:
                 bar.update(len(raw))
         return vectors, pixels
 
-    def synthetic(self, blocks: Iterable[np.ndarray], count: int) -> np.ndarray:
+    def synthetic(
+        self, blocks: Iterable[np.ndarray], count: int, name: str = "synthetic"
+    ) -> np.ndarray:
         """count×D: the vectors of images that come as blocks of n×C×H×W uint8 or uint16."""
-        vectors = self._open("synthetic", count)
+        vectors = self._open(name, count)
         place = 0
-        with progress("Latents of synthetic", count) as bar:
+        with progress(f"Latents of {name}", count) as bar:
             for block in blocks:
                 for start in range(0, len(block), BATCH):
                     images = block[start : start + BATCH]
@@ -92,6 +94,16 @@ class Space:
                     place += len(images)
                     bar.update(len(images))
         return vectors
+
+    def through(self, images: np.ndarray, noise: float = 0.0, seed: int = 0) -> np.ndarray:
+        """n×C×H×W uint8 or uint16, encoded and decoded once; between, Gaussian `noise` of so many
+        standard deviations of each channel is added to the latents."""
+        latents = self._encode(images)
+        if noise:
+            random = np.random.default_rng(seed)
+            drawn = random.standard_normal(latents.shape, dtype=np.float32)
+            latents = latents + noise * drawn / self._scale
+        return self._decode(latents)
 
     def _open(self, name: str, count: int) -> np.memmap:
         shape = (count, int(np.prod(self._latents.shape[1:])))
