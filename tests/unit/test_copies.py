@@ -74,13 +74,14 @@ def test_images_of_other_people_are_no_copies(brains):
     assert result["passed"]
 
 
-def test_copies_are_dropped_where_that_is_asked_for(brains):
+def test_copies_are_dropped_and_judged_all_the_same(brains):
     images = brains.made(100, seed=2)
     images[8] = brains.images[brains.train[0]]
     samples = [shard(brains.root / "shard-00000.npz", images)]
-    result = run(brains, samples, drop_memorised=True)
-    assert result["passed"] and {"label": "a", "index": 4} in result["dropped"]
-    assert result["gates"][0]["value"] == 1 and result["gates"][0]["judged"] == 0
+    result = run(brains, samples)
+    assert {"label": "a", "index": 4} in result["dropped"]
+    assert result["gates"][0]["value"] == 1 and result["gates"][0]["outcome"] == "failed"
+    assert run(brains, samples, drop_memorised=False)["dropped"] == []
 
 
 def test_an_override_is_recorded_with_its_reason(brains):
