@@ -75,9 +75,9 @@ def test_a_perfect_dataset_passes_with_enough_images_and_ten_never_do():
     """As many as are said to be needed do decide."""
 
     def found(images):
-        interval = binomial_interval(0, images, "exact")
-        told = {"value": 0.0, "interval": interval, "unit": "image", "patients": MANY}
-        return judged(config.Audit().gates["copies"], told | {"n": {"train": 500, "synthetic": images}})
+        told = {"value": 0.0, "interval": binomial_interval(0, images, "exact"), "unit": "image"}
+        told |= {"patients": MANY, "n": {"train": 500, "synthetic": images}}
+        return judged(config.Audit().gates["copies"], told)
 
     told = found(10)
     assert told["outcome"] == "undecided" and told["needs"]["of"] == "synthetic images"
