@@ -58,7 +58,8 @@ class Audit(Settings):
     gates: dict[str, Gate] = Field(GATES, validate_default=True)
     """What must hold for the export to go on: any figure of the results by name, such as `fid` or
     `real_or_synthetic.accuracy`. Gates given here come on top of the default ones or, by the same
-    name, in their place."""
+    name, in their place. A figure without an interval is undecided, but for a count, which is
+    exact."""
     undecided: Literal["stop", "go_on"] = "stop"
     """What a gate does that the data cannot decide, because too few patients or images make its
     interval too wide: stop the export, as a failed one does, or let it go on. It is told first of

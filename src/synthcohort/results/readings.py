@@ -26,8 +26,7 @@ class Reading:
     @property
     def compared(self) -> str:
         """How many images, and of how many patients where the result says so."""
-        patients = self.entry.get("patients") or {}
-        of = ", ".join(f"{name} {count:,}" for name, count in patients.items())
+        of = summary.numbers(self.entry.get("patients") or {})
         return f"{self.row.n}; patients: {of}" if of else self.row.n
 
 
@@ -53,10 +52,10 @@ def readings(
 def _notes(entry: Mapping[str, Any], verdict: Mark) -> list[str]:
     notes = []
     if verdict == CANNOT_TELL:
-        notes.append(
-            entry.get("cannot_tell")
-            or "The floor is so uncertain here that a difference from it would not be seen."
+        why = entry.get("cannot_tell") or (
+            "the floor is so uncertain here that a difference from it would not be seen"
         )
+        notes.append(f"{why[0].upper()}{why[1:].removesuffix('.')}.")
     if entry.get("note"):
         notes.append(entry["note"])
     if alone := entry.get("floor_one_per_patient"):

@@ -149,7 +149,6 @@ def _more(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def row(entry: Mapping[str, Any]) -> Row:
     """An entry as a line of the table."""
-    n = entry.get("n") or {}
     title = registry.title(entry["metric"])
     return Row(
         metric=", ".join(filter(None, (title, entry.get("measure")))),
@@ -158,8 +157,13 @@ def row(entry: Mapping[str, Any]) -> Row:
         interval=_interval(entry.get("interval")),
         floor=figure(entry.get("floor")),
         decoded=figure(entry.get("decoded")),
-        n=", ".join(f"{name} {n[name]}" for name in sorted(n, key=_turn)),
+        n=numbers(entry.get("n") or {}),
     )
+
+
+def numbers(n: Mapping[str, int]) -> str:
+    """How many there are of each set, ready to print."""
+    return ", ".join(f"{name} {n[name]}" for name in sorted(n, key=_turn))
 
 
 def _turn(name: str) -> int:
@@ -175,7 +179,11 @@ def figure(found: Mapping[str, Any] | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    if value is None:
+        return ""
+    told = f"{value:.4g}"
+    # Shares as small as one in 100,000 are read more easily without an exponent.
+    return f"{value:.6f}".rstrip("0") if "e-05" in told else told
 
 
 def _interval(interval: Sequence[float] | None) -> str:
