@@ -21,7 +21,8 @@ class Training(Settings):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """Peak of the learning rate, after a linear warm-up to it."""
     decay: Literal["cosine", "linear", "none"] = "cosine"
-    """The learning rate after the warm-up: falling to zero along a cosine or a line, or constant."""
+    """The learning rate after the warm-up: falling to zero along a cosine or a line, or the same
+    to the end."""
     warmup_images: Annotated[int, Field(ge=0)] = 5_000
     """Images over which the learning rate rises from zero."""
     muon_learning_rate: Annotated[float, Field(gt=0)] = 0.02

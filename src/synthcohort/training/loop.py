@@ -44,7 +44,7 @@ FEW_IMAGES = 64
 
 
 def learning_rate(settings: Training, images: int) -> float:
-    """Linear warm-up to the peak, then decay to zero, along a line or a cosine (Loshchilov 2017), or
+    """Linear warm-up to the peak, then decay to zero along a line or a cosine (Loshchilov 2017), or
     the peak to the end; by images seen."""
     if images < settings.warmup_images:
         return settings.learning_rate * (images + settings.batch) / settings.warmup_images
