@@ -35,7 +35,7 @@ Values = dict[str, torch.Tensor]
 Objective = Callable[[Batch], tuple[Values, Values]]
 STATUSES = 100
 VALIDATIONS = 20
-VALIDATION_IMAGES = 256
+VALIDATION_IMAGES = 128
 AHEAD = {"cpu": 1, "cuda": 4}
 """Batches that are fetched at once, each in a thread of its own: random numbers for a batch take a
 core longer than a GPU may need for a step. On a CPU more would be in the way of the step's own."""
