@@ -92,7 +92,7 @@ def test_two_processes_give_the_loss_curve_of_one_and_a_dead_one_ends_both(syste
 
 
 def test_the_autoencoder_and_its_discriminator_in_two_processes(system, monkeypatch):
-    settings = AUTOENCODER.model_copy(update={"adversarial_weight": 0.1})
+    settings = AUTOENCODER.model_copy(update={"adversarial_weight": 0.1, "optimizer": "muon"})
     alone = _alone(system, monkeypatch, autoencoder, "adversarial-one", settings)
     with _begin(system, "autoencoder", "adversarial-two", settings) as training:
         told = training.communicate()[0]
@@ -148,7 +148,7 @@ def test_nobody_waits_for_work_that_a_dead_process_has_left(monkeypatch, failure
 def test_micro_batches_leave_the_loss_curve_as_it_is(system, monkeypatch, stage):
     settings = UNET
     if stage is autoencoder:
-        settings = AUTOENCODER.model_copy(update={"adversarial_weight": 0.1})
+        settings = AUTOENCODER.model_copy(update={"adversarial_weight": 0.1, "optimizer": "muon"})
     whole = _alone(system, monkeypatch, stage, f"whole-{stage.__name__}", settings)
     cut = dataclasses.replace(trained.HARDWARE, micro_batch=6)  # 16 images: 6, 6 and 4
     monkeypatch.setattr(trained, "HARDWARE", cut)

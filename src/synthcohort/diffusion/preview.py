@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 SAMPLES = 6
-SNAPSHOT_STEPS = 20
+SNAPSHOT_STEPS = 10
 
 
 def shown_rows(held_out: np.ndarray, seed: int) -> np.ndarray:

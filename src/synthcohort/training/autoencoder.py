@@ -21,7 +21,7 @@ from synthcohort.training.checkpoints import Checkpoints
 from synthcohort.training.loop import Batch, Values, train, validation_rows
 from synthcohort.training.losses import build_discriminator, hinge, ssim
 from synthcohort.training.ranks import joined
-from synthcohort.training.state import State, adamw
+from synthcohort.training.state import State, adamw, build_optimizer
 
 RECONSTRUCTION = {"l1": F.l1_loss, "mse": F.mse_loss}
 
@@ -87,7 +87,7 @@ def train_autoencoder(
         return
     torch.manual_seed(derive(seed, "autoencoder", "weights"))
     model = build_autoencoder(settings, channels, (height, width)).to(device)
-    state = State({"autoencoder": model}, {"autoencoder": adamw(model, settings)})
+    state = State({"autoencoder": model}, {"autoencoder": build_optimizer(model, settings)})
     judge = None
     if settings.adversarial_weight:
         judge = build_discriminator(channels).to(device)

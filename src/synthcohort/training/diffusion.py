@@ -32,7 +32,7 @@ from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
 from synthcohort.training.loop import Batch, Values, train, validation_rows
 from synthcohort.training.ranks import joined
-from synthcohort.training.state import State, adamw, update_average
+from synthcohort.training.state import State, build_optimizer, update_average
 
 # The average forgets the random start: its half-life grows with progress up to the asked one
 # (Karras 2024, "EDM2", rampup ratio).
@@ -97,7 +97,7 @@ def train_diffusion(
     average = copy.deepcopy(model).requires_grad_(False).eval()
     state = State(
         {"unet": model, "average": average},
-        {"unet": adamw(model, settings)},
+        {"unet": build_optimizer(model, settings)},
     )
     hardware.prepare(model)
     # Not compiled for the few images of the validations.

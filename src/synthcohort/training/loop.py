@@ -35,7 +35,7 @@ Values = dict[str, torch.Tensor]
 Objective = Callable[[Batch], tuple[Values, Values]]
 STATUSES = 100
 VALIDATIONS = 20
-VALIDATION_IMAGES = 256
+VALIDATION_IMAGES = 128
 AHEAD = {"cpu": 1, "cuda": 4}
 """Batches that are fetched at once, each in a thread of its own: random numbers for a batch take a
 core longer than a GPU may need for a step. On a CPU more would be in the way of the step's own."""
@@ -44,15 +44,16 @@ FEW_IMAGES = 64
 
 
 def learning_rate(settings: Training, images: int) -> float:
-    """Linear warm-up to the peak, then cosine decay to zero (Loshchilov 2017) or the peak to the
-    end, by images seen."""
+    """Linear warm-up to the peak, then decay to zero along a line or a cosine (Loshchilov 2017), or
+    the peak to the end; by images seen."""
     if images < settings.warmup_images:
         return settings.learning_rate * (images + settings.batch) / settings.warmup_images
     if settings.decay == "none":
         return settings.learning_rate
     span = max(settings.images - settings.warmup_images, 1)
     done = min((images - settings.warmup_images) / span, 1)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    left = 1 - done if settings.decay == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+    return settings.learning_rate * left
 
 
 def batch_rows(rows: np.ndarray, seed: int, start: int, batch: int) -> np.ndarray:
@@ -214,7 +215,7 @@ def train(
             upcoming.append(ahead.submit(fetch, state.images + depth * settings.batch))
             for optimizer in state.optimizers.values():
                 for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(settings, state.images)
+                    group["lr"] = learning_rate(settings, state.images) * group.get("share", 1)
             names, values = fitted(batch, begun)
             values = ranks.sum(values)
             for name in names:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from synthcohort.config import Training
+from synthcohort.training.muon import Muon
 
 
 @dataclass
@@ -75,6 +76,14 @@ class State:
             for key, tensor in tensors.items()
             if key.startswith("sum.")
         }
+
+
+def build_optimizer(module: nn.Module, settings: Training) -> torch.optim.Optimizer:
+    """The optimizer of `settings` over a module's parameters; the loop sets the learning rate."""
+    if settings.optimizer == "muon":
+        rates = settings.learning_rate, settings.muon_learning_rate
+        return Muon(module, *rates, settings.weight_decay)
+    return adamw(module, settings)
 
 
 def adamw(module: nn.Module, settings: Training) -> torch.optim.AdamW:

@@ -26,28 +26,26 @@ if TYPE_CHECKING:
 
 TERMS = Terms("CC0", "brain MRI simulated by synthcohort, of nobody")
 
-_SHAPE = (64, 64, 16)
-_VOXEL = (3.2, 3.2, 4.0)  # mm
+_SHAPE = (48, 48, 6)
+_VOXEL = (4.25, 4.25, 5.0)  # mm
 _CENTRE = (0.0, -4.0, 22.0)  # mm, of the volume, from the commissures
-# The middle twelve of the sixteen slices.
-_SLICE_RANGE = (2 / 15, 13 / 15)
 
 
 class Source(Settings):
     kind: Literal["phantom"] = "phantom"
-    patients: Annotated[int, Field(ge=2)] = 120
+    patients: Annotated[int, Field(ge=2)] = 600
     """Patients, half of them in each group; the odd one is NC."""
     second_sessions: Annotated[float, Field(ge=0, le=1)] = 0.25
     """Share of the patients who were scanned twice, one to two years apart."""
-    slices: Annotated[int, Field(gt=0, le=12)] = 12
-    """Axial slices taken from every volume, evenly spaced over 44 mm around the ventricles."""
+    slices: Annotated[int, Field(gt=0, le=6)] = 4
+    """Axial slices taken from every volume, evenly spaced over 25 mm around the ventricles."""
 
 
 def fetch(settings: Source, root: Path, seed: int) -> None:
     """Simulate the cohort into the empty folder `root`, as a BIDS dataset.
 
     It holds dataset_description.json, participants.tsv (participant_id, group, age, sex) and
-    sub-*/ses-*/anat/*_T1w.nii.gz: 64×64×16 voxels of 3.2×3.2×4 mm, int16. The same settings and
+    sub-*/ses-*/anat/*_T1w.nii.gz: 48×48×6 voxels of 4.25×4.25×5 mm, int16. The same settings and
     seed give the same bytes.
     """
     rng = np.random.default_rng(derive(seed, "phantom", "participants"))
@@ -86,12 +84,12 @@ def fetch(settings: Source, root: Path, seed: int) -> None:
 
 
 def read(settings: Source, root: Path) -> Iterator[Image]:
-    """Axial slices of every volume, 64×64 uint8, labelled AD or NC."""
+    """Axial slices of every volume, 48×48 uint8, labelled AD or NC."""
     volumes = nifti.Source(
         root=root,
         label="group",
         slices=settings.slices,
-        slice_range=_SLICE_RANGE,
+        slice_range=(0, 1),
         percentiles=(0.5, 99.9),
     )
     return nifti.read(volumes, root)
@@ -155,7 +153,7 @@ def _scan(patient: "Patient", seed: int) -> np.ndarray:
     terms = (u, v, w, u * v, u**2, v**2)
     image = image * np.exp(sum(0.06 * rng.standard_normal() * term for term in terms))
     # Magnitude of a complex signal with Gaussian noise in both parts: Rician (Gudbjartsson 1995).
-    noise = rng.uniform(0.015, 0.035) * rng.standard_normal((2, *_SHAPE))
+    noise = rng.uniform(0.007, 0.016) * rng.standard_normal((2, *_SHAPE))
     image = np.hypot(image + noise[0], noise[1])
     return np.rint(image * rng.uniform(700, 1300)).astype(np.int16)
 

@@ -20,9 +20,9 @@ from synthcohort.seeds import derive
 Array = np.ndarray
 Point = tuple[Array, Array, Array]
 
-_NOISE_EXTENT = 256.0  # mm; the noise repeats itself beyond, outside any head
-_FOLD_WAVELENGTH = 23.0  # mm, so that neighbouring sulci are some 12 mm apart
-_SHARED_FOLDS = 0.6  # amplitude of the folding pattern that all people share, of 1 in all
+_SMOOTH = 40.0  # mm; noise of a longer wavelength needs few points
+_FOLD_WAVELENGTH = 30.0  # mm, so that neighbouring sulci are some 15 mm apart
+_SHARED_FOLDS = 0.75  # amplitude of the folding pattern that all people share, of 1 in all
 
 
 @dataclass(frozen=True)
@@ -237,20 +237,41 @@ def _slope(field: Array, spacing: Sequence[float]) -> Array:
 
 def _noise(seed: int, name: str, wavelength: float, x: Array, y: Array, z: Array) -> Array:
     """Gaussian noise of unit variance around a wavelength in mm, at points in mm."""
-    cube = _noise_cube(seed, name, wavelength)
-    step = _NOISE_EXTENT / len(cube)
+    cube, step = _noise_cube(seed, name, wavelength)
+    if wavelength < _SMOOTH:
+        return _interpolated(cube, step, x, y, z)
+    # So smooth a field is looked up at few of the points; it is linear between them.
+    few, between = _sparse(x.shape[0]), _sparse(x.shape[1])
+    places = np.ix_(few[0], between[0], range(x.shape[2]))
+    found = _interpolated(cube, step, x[places], y[places], z[places])
+    return np.einsum("ai,bj,ijk->abk", few[1], between[1], found, optimize=True)
+
+
+def _interpolated(cube: Array, step: float, x: Array, y: Array, z: Array) -> Array:
     return map_coordinates(cube, np.stack([x, y, z]) / step, order=1, mode="grid-wrap")
+
+
+@lru_cache(maxsize=4)
+def _sparse(count: int) -> tuple[Array, Array]:
+    """Every fifth of `count` places and the last one, and the matrix that interpolates between."""
+    places = np.unique([*range(0, count, 5), count - 1])
+    hats = [np.interp(range(count), places, hat) for hat in np.eye(len(places))]
+    return places, np.stack(hats, axis=1).astype(np.float32)
 
 
 # Enough for the shared folds and for all of one patient's fields: a few MB.
 @lru_cache(maxsize=16)
-def _noise_cube(seed: int, name: str, wavelength: float) -> Array:
-    size = 64 if wavelength < 40 else 32
+def _noise_cube(seed: int, name: str, wavelength: float) -> tuple[Array, float]:
+    """The field on a grid, and the grid's step in mm."""
+    smooth = wavelength >= _SMOOTH
+    step = 16.0 if wavelength >= 80 else 8.0 if smooth else 4.0
+    # The folds are looked at in few slices: along z they may repeat themselves soon.
+    sizes = [round(side / step) for side in (256.0, 256.0, 256.0 if smooth else 64.0)]
     rng = np.random.default_rng(derive(seed, "noise", name))
-    white = rng.standard_normal((size,) * 3, dtype=np.float32)
-    whole = fft.fftfreq(size, _NOISE_EXTENT / size).astype(np.float32)
-    half = fft.rfftfreq(size, _NOISE_EXTENT / size).astype(np.float32)
-    frequency = np.sqrt(whole[:, None, None] ** 2 + whole[:, None] ** 2 + half**2)
+    white = rng.standard_normal(sizes, dtype=np.float32)
+    kx, ky = (fft.fftfreq(size, step).astype(np.float32) for size in sizes[:2])
+    kz = fft.rfftfreq(sizes[2], step).astype(np.float32)
+    frequency = np.sqrt(kx[:, None, None] ** 2 + ky[:, None] ** 2 + kz**2)
     band = np.exp(-(((frequency * wavelength - 1) / 0.25) ** 2) / 2)
     field = fft.irfftn(fft.rfftn(white) * band, s=white.shape)
-    return field / field.std()
+    return field / field.std(), step
