@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Larger images are compared at this length of their longer side.
 LARGEST = 64
 PAIRS = 64  # at once
+ROUNDING = 1e-4  # what a perfect score may lack
 OVERLAP = 0.6  # of a part: less is not compared
 # The squared texture, summed over the pixels, of an image that has none but rounding; others have
 # hundreds.
@@ -75,31 +76,36 @@ def aligned(
 
 
 def margins(scores: np.ndarray, pairs: np.ndarray, patients: np.ndarray) -> np.ndarray:
-    """P scores, each less the highest that its query has with a reference of another patient.
+    """How far P scores stand above the highest that their query has with another patient: s − r of
+    the rival, by √(1 − s), so that near 1 a small step counts.
 
-    Give every query as many references of at least three or four patients, of a stranger as of what
-    is judged. Where a query has been compared with one patient only there is nothing to be told:
+    Give every query as many references of at least four patients, of a stranger as of what is
+    judged. Where a query has been compared with one patient only there is nothing to be told:
     0, which is what any limit lies above.
 
     Args:
-        scores: P numbers, higher is more alike.
+        scores: P correlations.
         pairs: P×2 int64, rows of queries and references.
         patients: of the M references.
     """
-    query, person = pairs[:, 0], np.unique(patients, return_inverse=True)[1][pairs[:, 1]]
-    who, group = np.unique(np.stack([query, person], 1), axis=0, return_inverse=True)
-    group = group.ravel()
-    highest = np.full(len(who), -np.inf)
+    if not len(pairs):
+        return np.empty(0, np.float32)
+    query, person = (np.unique(a, return_inverse=True)[1] for a in (pairs[:, 0], patients))
+    key = query * (person.max() + 1) + person[pairs[:, 1]]
+    groups, group = np.unique(key, return_inverse=True)  # a query and a patient each
+    highest = np.full(len(groups), -np.inf)
     np.maximum.at(highest, group, scores)
-    order = np.lexsort([-highest, who[:, 0]])
-    first = np.flatnonzero(np.diff(who[order, 0], prepend=-1))
-    second = first + 1
-    alone = np.append(first[1:], len(who)) == second
-    rival = np.where(alone, np.nan, highest[order[np.minimum(second, len(who) - 1)]])
-    place = np.searchsorted(who[order[first], 0], query)
-    top = order[first]
-    others = np.where(group == top[place], rival[place], highest[top][place])
-    return np.nan_to_num(scores - others, nan=0.0).astype(np.float32)
+    of = groups // (person.max() + 1)
+    # By query, its patients from the best down.
+    order = np.lexsort([-highest, of])
+    first = np.searchsorted(of[order], np.arange(of.max() + 1))
+    second = np.minimum(first + 1, len(order) - 1)
+    best = order[first][query]
+    rival = np.where(group == best, order[second][query], best)
+    met = of[rival] == query
+    scores = np.asarray(scores, np.float64)
+    stands = (scores - highest[rival]) / np.sqrt(np.maximum(1 - scores, ROUNDING))
+    return np.where(met & (rival != group), stands, 0).astype(np.float32)
 
 
 _HOW = [
