@@ -28,6 +28,9 @@ LARGEST = 64
 PAIRS = 64  # at once
 ROUNDING = 1e-4  # what a perfect score may lack
 OVERLAP = 0.6  # of a part: less is not compared
+# Pixels by which a reference is blurred to be as blurred as the query, which has been through an
+# autoencoder or more; what is most alike counts. Maps are refined with the one in the middle.
+BLURS, REFINED = (0, 1, 2), 1
 # The squared texture, summed over the pixels, of an image that has none but rounding; others have
 # hundreds.
 NONE = 0.01
@@ -130,57 +133,65 @@ def _compare(
     from synthcohort.audit.registration import bent, refined, warped
 
     sides = []
-    for images, rows in zip((queries, references), pairs.T, strict=True):
+    for images, rows, blurs in ((queries, pairs[:, 0], (0,)), (references, pairs[:, 1], BLURS)):
         unique, place = np.unique(rows, return_inverse=True)
-        sides.append((*_textures(images[unique], device), torch.from_numpy(place).to(device)))
-    (query, small_query, a), (reference, small_reference, b) = sides
+        sides.append((*_textures(images[unique], blurs, device), torch.from_numpy(place)))
+    ((query,), small_query, a), (targets, small_reference, b) = sides
+    a, b = a.to(device), b.to(device)
     maps, signs, parts = coarse.candidates(small_query, small_reference, a, b, queries.shape[2:])
     tried = maps.shape[1]
-    query, target = query[a].repeat_interleave(tried, 0), reference[b].repeat_interleave(tried, 0)
-    down, across = (coarse.blocks(length, device) for length in target.shape[1:])
+    query, repeated = query[a].repeat_interleave(tried, 0), b.repeat_interleave(tried)
+    down, across = (coarse.blocks(length, device) for length in query.shape[1:])
     member = coarse.members(device)
     where = down.T @ member[parts.flatten()].view(-1, coarse.BLOCKS, coarse.BLOCKS) @ across
     maps, signs = maps.flatten(0, 1), signs.flatten()
-    maps = refined(query, target, maps, signs, where)
+    maps = refined(query, targets[REFINED][repeated], maps, signs, where)
     seen, inside = warped(query, maps)
     seen = seen * inside * signs[:, None, None]
 
     def of_parts(image: torch.Tensor) -> torch.Tensor:
         return (down @ image @ across.T).flatten(1) @ member.T
 
-    own, covered = target.square(), of_parts(inside) / of_parts(torch.ones_like(inside))
-    power = (of_parts(seen.square()) + NONE) * (of_parts(inside * own) + NONE)
-    score = of_parts(seen * target) / power.sqrt()
-    # A part with hardly any texture is alike by chance.
-    faint = of_parts(own) < coarse.FAINT * member.sum(1) / coarse.BLOCKS**2 * of_parts(own)[:, :1]
-    score = score.masked_fill(faint | (covered < OVERLAP), -1).view(-1, tried, len(coarse.PARTS))
+    covered = of_parts(inside) / of_parts(torch.ones_like(inside[:1]))
+    power, scores = of_parts(seen.square()) + NONE, []
+    for target in targets:
+        target = target[repeated]
+        own = of_parts(inside * target.square())
+        score = of_parts(seen * target) / (power * (own + NONE)).sqrt()
+        # A part with hardly any texture is alike by chance.
+        faint = own < coarse.FAINT * member.mean(1) * own[:, :1]
+        scores.append(score.masked_fill(faint | (covered < OVERLAP), -1))
+    score, blur = torch.stack(scores).max(0)
+    score = score.view(-1, tried, len(coarse.PARTS))
     whole, at = score[:, :, 0].max(1)
     part, name = coarse.weighed(score, member)[:, :, 1:].amax(1).max(1)
     every = torch.arange(len(at), device=device) * tried + at
-    target = target[every]
+    target = targets[blur[every, 0], b]
     bowed = bent(seen[every], inside[every], target).flatten(1)
     target = target.flatten(1)
     elastic = (bowed * target).sum(1) / (bowed.norm(dim=1) * target.norm(dim=1)).clamp_min(NONE)
-    scores = (values.cpu().numpy() for values in (whole, elastic, part))
+    found = (values.cpu().numpy() for values in (whole, elastic, part))
     names = np.array(list(coarse.PARTS))[1 + name.cpu().numpy()]
-    return *scores, _how(maps[every], signs[every], queries.shape[2:], names)
+    return *found, _how(maps[every], signs[every], queries.shape[2:], names)
 
 
-def _textures(images: np.ndarray, device: "torch.device") -> tuple["torch.Tensor", "torch.Tensor"]:
-    """Of N×C×H×W images the textures that are compared, and those of the coarse search."""
+def _textures(
+    images: np.ndarray, blurs: tuple[float, ...], device: "torch.device"
+) -> tuple["torch.Tensor", "torch.Tensor"]:
+    """Of N×C×H×W images the textures that are compared, after each blur (K×N×h×w), and those of the
+    coarse search (N×24×24)."""
     import torch
 
     from synthcohort.audit.coarse import SMALL, SMALL_BAND
-    from synthcohort.audit.registration import BAND, texture
+    from synthcohort.audit.registration import blurred, texture
 
     grey = images.mean(1, dtype=np.float32) / np.iinfo(images.dtype).max
     shrink = min(1, LARGEST / max(grey.shape[1:]))
-    sizes = [round(shrink * length) for length in grey.shape[1:]], (SMALL, SMALL)
     grey = torch.from_numpy(grey).to(device)
-    return tuple(
-        texture(_resized(grey, *size), band)
-        for size, band in zip(sizes, (BAND, SMALL_BAND), strict=True)
-    )
+    small = texture(_resized(grey, SMALL, SMALL), SMALL_BAND)
+    grey = _resized(grey, *(round(shrink * length) for length in grey.shape[1:]))
+    sharp = [grey if blur == 0 else blurred(grey, blur) for blur in blurs]
+    return torch.stack([texture(image) for image in sharp]), small
 
 
 def _resized(images: "torch.Tensor", height: int, width: int) -> "torch.Tensor":
