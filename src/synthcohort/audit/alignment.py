@@ -28,8 +28,9 @@ LARGEST = 64
 PAIRS = 64  # at once
 ROUNDING = 1e-4  # what a perfect score may lack
 OVERLAP = 0.6  # of a part: less is not compared
-# Pixels by which a reference is blurred to be as blurred as the query, which has been through an
-# autoencoder or more; what is most alike counts. Maps are refined with the one in the middle.
+# Forty-eighths of the longer side by which a reference is blurred to be as blurred as the query,
+# which has been through an autoencoder or more; what is most alike counts. No more than so many
+# pixels: larger images are not blurred more. Maps are refined with the one in the middle.
 BLURS, REFINED = (0, 1, 2), 1
 # The squared texture, summed over the pixels, of an image that has none but rounding; others have
 # hundreds.
@@ -190,8 +191,9 @@ def _textures(
     grey = torch.from_numpy(grey).to(device)
     small = texture(_resized(grey, SMALL, SMALL), SMALL_BAND)
     grey = _resized(grey, *(round(shrink * length) for length in grey.shape[1:]))
-    sharp = [grey if blur == 0 else blurred(grey, blur) for blur in blurs]
-    return torch.stack([texture(image) for image in sharp]), small
+    pixel = min(1, max(grey.shape[1:]) / 48)
+    views = [grey if blur == 0 else blurred(grey, blur * pixel) for blur in blurs]
+    return torch.stack([texture(view) for view in views]), small
 
 
 def _resized(images: "torch.Tensor", height: int, width: int) -> "torch.Tensor":
