@@ -159,7 +159,8 @@ def test_a_score_is_held_against_the_best_of_another_patient():
     pairs = np.array([[0, 0], [1, 3], [0, 1], [0, 2], [1, 2], [2, 0], [2, 1]])
     patients = np.array(["a", "a", "b", "c"])
     scores = np.array([0.9, 0.2, 0.8, 0.5, 0.6, 0.7, 0.9])
-    expected = [0.4, -0.4, 0.3, -0.4, 0.4, 0, 0]  # query 2 has met patient a only
+    less = np.array([0.4, -0.4, 0.3, -0.4, 0.4, 0, 0])  # query 2 has met patient a only
+    expected = less / np.sqrt(1 - scores)
     assert margins(scores, pairs, patients) == pytest.approx(expected, abs=1e-6)
     assert len(margins(scores[:0], pairs[:0], patients)) == 0
 

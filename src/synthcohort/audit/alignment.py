@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 # Larger images are compared at this length of their longer side.
 LARGEST = 64
 PAIRS = 64  # at once
+ROUNDING = 1e-4  # what a perfect score may lack
 OVERLAP = 0.6  # of a part: less is not compared
+# Forty-eighths of the longer side by which a reference is blurred to be as blurred as the query,
+# which has been through an autoencoder or more; what is most alike counts. No more than so many
+# pixels: larger images are not blurred more. Maps are refined with the one in the middle.
+BLURS, REFINED = (0, 1, 2), 1
 # The squared texture, summed over the pixels, of an image that has none but rounding; others have
 # hundreds.
 NONE = 0.01
@@ -75,31 +80,36 @@ def aligned(
 
 
 def margins(scores: np.ndarray, pairs: np.ndarray, patients: np.ndarray) -> np.ndarray:
-    """P scores, each less the highest that its query has with a reference of another patient.
+    """How far P scores stand above the highest that their query has with another patient: s − r of
+    the rival, by √(1 − s), so that near 1 a small step counts.
 
-    Give every query as many references of at least three or four patients, of a stranger as of what
-    is judged. Where a query has been compared with one patient only there is nothing to be told:
+    Give every query as many references of at least four patients, of a stranger as of what is
+    judged. Where a query has been compared with one patient only there is nothing to be told:
     0, which is what any limit lies above.
 
     Args:
-        scores: P numbers, higher is more alike.
+        scores: P correlations.
         pairs: P×2 int64, rows of queries and references.
         patients: of the M references.
     """
-    query, person = pairs[:, 0], np.unique(patients, return_inverse=True)[1][pairs[:, 1]]
-    who, group = np.unique(np.stack([query, person], 1), axis=0, return_inverse=True)
-    group = group.ravel()
-    highest = np.full(len(who), -np.inf)
+    if not len(pairs):
+        return np.empty(0, np.float32)
+    query, person = (np.unique(a, return_inverse=True)[1] for a in (pairs[:, 0], patients))
+    key = query * (person.max() + 1) + person[pairs[:, 1]]
+    groups, group = np.unique(key, return_inverse=True)  # a query and a patient each
+    highest = np.full(len(groups), -np.inf)
     np.maximum.at(highest, group, scores)
-    order = np.lexsort([-highest, who[:, 0]])
-    first = np.flatnonzero(np.diff(who[order, 0], prepend=-1))
-    second = first + 1
-    alone = np.append(first[1:], len(who)) == second
-    rival = np.where(alone, np.nan, highest[order[np.minimum(second, len(who) - 1)]])
-    place = np.searchsorted(who[order[first], 0], query)
-    top = order[first]
-    others = np.where(group == top[place], rival[place], highest[top][place])
-    return np.nan_to_num(scores - others, nan=0.0).astype(np.float32)
+    of = groups // (person.max() + 1)
+    # By query, its patients from the best down.
+    order = np.lexsort([-highest, of])
+    first = np.searchsorted(of[order], np.arange(of.max() + 1))
+    second = np.minimum(first + 1, len(order) - 1)
+    best = order[first][query]
+    rival = np.where(group == best, order[second][query], best)
+    met = of[rival] == query
+    scores = np.asarray(scores, np.float64)
+    stands = (scores - highest[rival]) / np.sqrt(np.maximum(1 - scores, ROUNDING))
+    return np.where(met & (rival != group), stands, 0).astype(np.float32)
 
 
 _HOW = [
@@ -124,57 +134,66 @@ def _compare(
     from synthcohort.audit.registration import bent, refined, warped
 
     sides = []
-    for images, rows in zip((queries, references), pairs.T, strict=True):
+    for images, rows, blurs in ((queries, pairs[:, 0], (0,)), (references, pairs[:, 1], BLURS)):
         unique, place = np.unique(rows, return_inverse=True)
-        sides.append((*_textures(images[unique], device), torch.from_numpy(place).to(device)))
-    (query, small_query, a), (reference, small_reference, b) = sides
+        sides.append((*_textures(images[unique], blurs, device), torch.from_numpy(place)))
+    ((query,), small_query, a), (targets, small_reference, b) = sides
+    a, b = a.to(device), b.to(device)
     maps, signs, parts = coarse.candidates(small_query, small_reference, a, b, queries.shape[2:])
     tried = maps.shape[1]
-    query, target = query[a].repeat_interleave(tried, 0), reference[b].repeat_interleave(tried, 0)
-    down, across = (coarse.blocks(length, device) for length in target.shape[1:])
+    query, repeated = query[a].repeat_interleave(tried, 0), b.repeat_interleave(tried)
+    down, across = (coarse.blocks(length, device) for length in query.shape[1:])
     member = coarse.members(device)
     where = down.T @ member[parts.flatten()].view(-1, coarse.BLOCKS, coarse.BLOCKS) @ across
     maps, signs = maps.flatten(0, 1), signs.flatten()
-    maps = refined(query, target, maps, signs, where)
+    maps = refined(query, targets[REFINED][repeated], maps, signs, where)
     seen, inside = warped(query, maps)
     seen = seen * inside * signs[:, None, None]
 
     def of_parts(image: torch.Tensor) -> torch.Tensor:
         return (down @ image @ across.T).flatten(1) @ member.T
 
-    own, covered = target.square(), of_parts(inside) / of_parts(torch.ones_like(inside))
-    power = (of_parts(seen.square()) + NONE) * (of_parts(inside * own) + NONE)
-    score = of_parts(seen * target) / power.sqrt()
-    # A part with hardly any texture is alike by chance.
-    faint = of_parts(own) < coarse.FAINT * member.sum(1) / coarse.BLOCKS**2 * of_parts(own)[:, :1]
-    score = score.masked_fill(faint | (covered < OVERLAP), -1).view(-1, tried, len(coarse.PARTS))
+    covered = of_parts(inside) / of_parts(torch.ones_like(inside[:1]))
+    power, scores = of_parts(seen.square()) + NONE, []
+    for target in targets:
+        target = target[repeated]
+        own = of_parts(inside * target.square())
+        score = of_parts(seen * target) / (power * (own + NONE)).sqrt()
+        # A part with hardly any texture is alike by chance.
+        faint = own < coarse.FAINT * member.mean(1) * own[:, :1]
+        scores.append(score.masked_fill(faint | (covered < OVERLAP), -1))
+    score, blur = torch.stack(scores).max(0)
+    score = score.view(-1, tried, len(coarse.PARTS))
     whole, at = score[:, :, 0].max(1)
     part, name = coarse.weighed(score, member)[:, :, 1:].amax(1).max(1)
     every = torch.arange(len(at), device=device) * tried + at
-    target = target[every]
+    target = targets[blur[every, 0], b]
     bowed = bent(seen[every], inside[every], target).flatten(1)
     target = target.flatten(1)
     elastic = (bowed * target).sum(1) / (bowed.norm(dim=1) * target.norm(dim=1)).clamp_min(NONE)
-    scores = (values.cpu().numpy() for values in (whole, elastic, part))
+    found = (values.cpu().numpy() for values in (whole, elastic, part))
     names = np.array(list(coarse.PARTS))[1 + name.cpu().numpy()]
-    return *scores, _how(maps[every], signs[every], queries.shape[2:], names)
+    return *found, _how(maps[every], signs[every], queries.shape[2:], names)
 
 
-def _textures(images: np.ndarray, device: "torch.device") -> tuple["torch.Tensor", "torch.Tensor"]:
-    """Of N×C×H×W images the textures that are compared, and those of the coarse search."""
+def _textures(
+    images: np.ndarray, blurs: tuple[float, ...], device: "torch.device"
+) -> tuple["torch.Tensor", "torch.Tensor"]:
+    """Of N×C×H×W images the textures that are compared, after each blur (K×N×h×w), and those of the
+    coarse search (N×24×24)."""
     import torch
 
     from synthcohort.audit.coarse import SMALL, SMALL_BAND
-    from synthcohort.audit.registration import BAND, texture
+    from synthcohort.audit.registration import blurred, texture
 
     grey = images.mean(1, dtype=np.float32) / np.iinfo(images.dtype).max
     shrink = min(1, LARGEST / max(grey.shape[1:]))
-    sizes = [round(shrink * length) for length in grey.shape[1:]], (SMALL, SMALL)
     grey = torch.from_numpy(grey).to(device)
-    return tuple(
-        texture(_resized(grey, *size), band)
-        for size, band in zip(sizes, (BAND, SMALL_BAND), strict=True)
-    )
+    small = texture(_resized(grey, SMALL, SMALL), SMALL_BAND)
+    grey = _resized(grey, *(round(shrink * length) for length in grey.shape[1:]))
+    pixel = min(1, max(grey.shape[1:]) / 48)
+    views = [grey if blur == 0 else blurred(grey, blur * pixel) for blur in blurs]
+    return torch.stack([texture(view) for view in views]), small
 
 
 def _resized(images: "torch.Tensor", height: int, width: int) -> "torch.Tensor":

@@ -68,7 +68,8 @@ def warped(images: torch.Tensor, maps: torch.Tensor) -> tuple[torch.Tensor, torc
     seen = functional.grid_sample(
         images[:, None], grid, padding_mode="border", align_corners=False
     )[:, 0]
-    return seen, (grid.abs().amax(3) <= 1).float()
+    across, down = grid.abs().unbind(3)
+    return seen, (torch.maximum(across, down) <= 1).float()
 
 
 def refined(
