@@ -55,11 +55,28 @@ RESULTS = (
 )
 
 
-def gate(name: str, value: float, passed: bool, **more: object) -> dict:
+def gate(name: str, value: float, outcome: str, **more: object) -> dict:
     """A gate as audit.json has it."""
     told = {"name": name, "value": value, "interval": [value, value + 0.01]}
-    rule = {"of": "value", "judged": value, "rule": "at_most", "threshold": 0.05}
-    return told | rule | {"passed": passed, "n": {"synthetic": 40}, **floored(0.01, 0, 0.03)} | more
+    rule = {"rule": "at_most", "threshold": 0.05, "outcome": outcome, "why": f"it is {outcome}."}
+    rule["stops"] = outcome != "passed" and "override" not in more
+    return told | rule | {"n": {"synthetic": 40}, **floored(0.01, 0, 0.03)} | more
+
+
+PLANTED = {
+    "rows": [
+        {
+            "disguise": "mirrored",
+            "n": 40,
+            "found": {"pixels": 0.975, "any": 1.0},
+            "stops_a_set": True,
+        },
+        {"disguise": "<zoomed>", "n": 40, "found": {"detector": 0.005, "any": 0.005}},
+    ],
+    "false_alarms": {"value": 0.0025, "interval": [0.0003, 0.009], "n": 800, "patients": 36},
+    "sentence_found": "Found were mirrored ones.",
+    "sentence_missed": "Missed were zoomed ones.",
+}
 
 
 def write_results(folder: Path, gates: tuple = (), labels: tuple[str, str] = (NASTY, "b")) -> Path:
@@ -93,8 +110,10 @@ def write_results(folder: Path, gates: tuple = (), labels: tuple[str, str] = (NA
     if gates:
         image = {"label": "b", "index": 3, "shard": "shard-00000.npz", "train_image": "i<7>"}
         audit = {
-            "passed": all(told["passed"] for told in gates),
+            "passed": all(told["outcome"] == "passed" for told in gates),
+            "outcome": next((told["outcome"] for told in gates if told["stops"]), "passed"),
             "gates": gates,
+            "planted": PLANTED,
             "measures": [told for told in gates if told["name"] == "memorised_share"],
             "memorised": [image | {"distance": 0.125}],
             "copies": [image | {"way": "mirrored", "correlation": 0.99}],

@@ -24,10 +24,11 @@ TINY = {
     "sampling": {"images": 40, "shard": 25, "steps": 5, "batch": 20},
     "evaluation": {"images": 16, "classifier_images": 200, "folds": 2, "neighbours": 3},
     # A model that has hardly been trained makes images near the mean of all; what the audit says
-    # of them is no matter here.
+    # of them is no matter here, nor that so few patients decide nothing.
     "audit": {
         "detector_images": 256,
         "planted": 4,
+        "undecided": "go_on",
         "gates": {
             "copies": {"at_most": 1_000},
             "memorised_share": {"at_most": 1},

@@ -30,3 +30,6 @@ class Measure:
     """"lower", "higher", "near" (to the floor), or "" where there is no better."""
     sentence: str
     """How it is read."""
+    span: float | None = None
+    """What lies between chance and the best there can be: 0.5 of an AUC, 1 of a share. A floor that
+    is uncertain by more than half of it says nothing; None where there is no such bound."""

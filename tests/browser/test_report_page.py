@@ -13,9 +13,9 @@ LONG = "a label that is much longer than a phone is wide, by " + "x" * 60
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """The report of a system with a failed gate, and the comparison with itself."""
+    """The report of a system with an undecided gate, and the comparison with itself."""
     folder = tmp_path_factory.mktemp("report")
-    gates = (gate("copies", 0.2, False), gate("memorised_share", 0.02, True))
+    gates = (gate("copies", 0.2, "undecided"), gate("memorised_share", 0.02, "passed"))
     results = write_results(folder / "tiny", gates, labels=(LONG, "b"))
     quiet = Journal(None, "test", {})
     out = results / "report.html"

@@ -138,7 +138,7 @@ def test_the_same_configuration_gives_the_same_bytes(finished, tmp_path):
 def test_a_failed_audit_stops_the_export_and_says_so(finished, tmp_path):
     """The audit of a finished run is changed to one that failed; the export refuses it."""
     audit = json.loads((finished / RESULTS / "audit.json").read_text())
-    audit["passed"] = audit["gates"][0]["passed"] = False
+    audit["gates"][0] |= {"outcome": "failed", "stops": True}
     (tmp_path / "audit.json").write_text(json.dumps(audit))
     figures = finished / RESULTS / "figures"
     refused = run(

@@ -73,10 +73,11 @@ def make(root, names=("a", "b"), channels=1, dtype="u1", counts=(30, 20), shard=
     return SimpleNamespace(root=root, shards=paths, images=images, labels=labels, index=index)
 
 
-def write_audit(root, paths, copies=0, dropped=(), override=None):
+def write_audit(root, paths, copies=0, dropped=(), override=None, outcome=None):
     """An audit that found `copies`, which are not allowed."""
     n = {"train": 160, "test": 80, "synthetic": 50}
-    figure = {"value": copies, "interval": None, "floor": {"value": 0, "interval": None}, "n": n}
+    floor = {"value": 0, "interval": None}
+    figure = {"value": copies, "interval": None, "floor": floor, "n": n}
     share = {
         "name": "memorised_share",
         "value": 0.02,
@@ -86,18 +87,21 @@ def write_audit(root, paths, copies=0, dropped=(), override=None):
         "n": n,
     }
     nearer = {"name": "nearer_to_train_than_test", "value": 0.5, "interval": [0.4, 0.6], "n": {}}
-    judged = 0 if dropped else copies
+    outcome = outcome or ("failed" if copies else "passed")
     gate = figure | {
         "name": "copies",
-        "of": "value",
-        "judged": judged,
         "rule": "at_most",
         "threshold": 0,
-        "passed": judged == 0,
+        "outcome": outcome,
+        "why": f"{copies} where at most 0 is allowed.",
+        "needs": None,
+        "stops": outcome != "passed" and not override,
     }
     copy = {"shard": "s", "label": "a", "index": 1, "train_image": "secret", "distance": 0.1}
     audit = {
-        "passed": judged == 0,
+        "passed": outcome == "passed",
+        "outcome": outcome,
+        "undecided": "stop",
         "gates": [gate | ({"override": override} if override else {})],
         "measures": [{"name": "copies", **figure}, share, nearer],
         "distance": "root-mean-square difference",

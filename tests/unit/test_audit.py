@@ -101,7 +101,9 @@ def shard(path, images, names=("a", "b")):
 
 def run(study, samples, out="audit.json", **settings):
     root = study.root
-    settings = config.Audit(**{"detector_images": 128, "planted": 4} | settings)
+    # So few patients decide little.
+    quick = {"detector_images": 128, "planted": 4, "undecided": "go_on"}
+    settings = config.Audit(**quick | settings)
     search(
         settings,
         seed=3,
@@ -123,7 +125,7 @@ def run(study, samples, out="audit.json", **settings):
         planted=root / "planted.png",
         journal=Journal(None, "draw-audit", {}),
     )
-    membership = {"metric": "membership", "value": 0.55, "interval": [0.45, 0.65], "floor": None}
+    membership = {"metric": "membership", "value": 0.5, "interval": [0.45, 0.55], "floor": None}
     (root / "membership.json").write_text(json.dumps(membership))
     audit(
         settings,
@@ -147,7 +149,7 @@ def test_samples_of_the_same_kind_pass(study):
     ]
     result = run(study, samples)
     copies, gate, membership = result["gates"]
-    assert result["passed"] and membership["judged"] == 0.45
+    assert gate["outcome"] != "failed" and membership["outcome"] == "passed"
     assert copies["value"] == 0 and result["copies"] == []
     assert gate["value"] < 0.05
     assert gate["interval"][0] <= gate["value"] <= gate["interval"][1]
@@ -177,8 +179,8 @@ def test_planted_copies_are_found_and_refused(study, through_decoder):
     with pytest.raises(UserError) as refused:
         require_passed(study.root / "audit.json", samples)
     message = str(refused.value)
-    assert "memorised_share is 0.1" in message
-    assert "allowed are at most 0.05" in message
+    assert "memorised_share: failed, 0.1" in message
+    assert "where at most 0.05 is allowed" in message
     assert message.count("train image i") == 20, "the first ten of each kind are named"
     assert "audit.json" in message and "audit.override" in message
 

@@ -87,6 +87,11 @@ def test_an_unknown_key_is_told_with_the_nearest(keys, said):
         ({"split__correlation": 1.5}, "my.yaml: split.correlation: "),
         ({"audit": {"gates": {"fid": {"at_mst": 1}}}}, "audit.gates.fid.at_mst: unknown key"),
         ({"audit": {"gates": {"fid": {}}}}, "audit.gates.fid: a gate has either"),
+        (
+            {"audit": {"gates": {"fid": {"at_most": 1, "of": "low"}}}},
+            "audit.gates.fid: a gate has no `of` any more; take it out",
+        ),
+        ({"audit": {"undecided": "pass"}}, "my.yaml: audit.undecided: "),
         ({"audit": {"override": {"copies": " "}}}, "my.yaml: audit.override.copies: "),
         ({"audit": {"override": {"fid": "so"}}}, "override: no gate 'fid'; the gates are copies"),
         ({"diffusion__schedule": "sigmoid"}, "my.yaml: diffusion.schedule: "),

@@ -87,6 +87,13 @@ def test_images_of_other_people_are_no_copies(searched):
     assert copies["interval"][0] < copies["value"] < copies["interval"][1]
 
 
+def test_copies_are_dropped_and_judged_all_the_same(searched):
+    dropped = {(image["label"], image["index"]) for image in searched.result["dropped"]}
+    assert {(copy["label"], copy["index"]) for copy in searched.result["copies"]} <= dropped
+    gate = next(gate for gate in searched.result["gates"] if gate["name"] == "copies")
+    assert gate["value"] > 0 and gate["outcome"] == "failed"
+
+
 def test_the_table_tells_what_would_have_been_found(searched):
     table = searched.result["planted"]
     shares = {row["disguise"]: row["found"]["any"] for row in table["rows"]}

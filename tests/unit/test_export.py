@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from exports import SPLITS, front_matter, make, metadata, run, write_audit
 from PIL import Image
+from report_material import PLANTED
 
 from synthcohort import config
 from synthcohort.errors import UserError
@@ -130,7 +131,13 @@ def test_the_card_says_what_it_is(tmp_path):
         "| FID | 42.5 | [40, 45.25] | 18.25 [17, 19.5] | train 50, test 50, synthetic 50 |" in body
     )
     assert "Not for diagnosis" in body
-    assert "What this audit cannot show" in body
+    assert body.index("**Audit**: Passed: all gates") < body.index("Every image in this dataset")
+    asked = ["What was tried", "What had to hold", "What could not be decided", "What remains"]
+    assert [body.index(words) for words in asked] == sorted(body.index(words) for words in asked)
+    fidelity, privacy = body.index("How like the real"), body.index("**Memorised share**: ")
+    assert privacy < fidelity and "Memorised share" not in body[fidelity:]
+    assert "●" in body[privacy:fidelity] and "no differential privacy" in body
+    assert "planted" not in body.lower().replace("not planted", "")
     assert "| 0 | a | 24 | 3 | 3 |" in body
     for line in body.splitlines():
         if line.startswith("!["):
@@ -150,11 +157,14 @@ def test_nothing_about_real_images_leaves(tmp_path):
     assert "seconds" not in results["results"][0]
 
 
-def test_a_failed_audit_stops_the_export(tmp_path):
+@pytest.mark.parametrize("outcome", ["failed", "undecided"])
+def test_an_audit_that_has_not_passed_stops_the_export(tmp_path, outcome):
     made = make(tmp_path / "run")
-    write_audit(made.root, made.shards, copies=2)
+    write_audit(made.root, made.shards, copies=2, outcome=outcome)
     with pytest.raises(UserError, match="nothing is exported") as refused:
         run(made)
+    assert f"copies: {outcome}, 2 where" in str(refused.value)
+    assert str(refused.value).count("\n  - ") == 3, "three ways on"
     assert "mirrored, correlation 0.9990" in str(refused.value)
     assert not (made.root / "export").exists()
 
@@ -164,15 +174,38 @@ def test_an_overridden_gate_is_on_the_card(tmp_path):
     write_audit(made.root, made.shards, copies=2, override="phantoms, nobody's images")
     folder = run(made)
     _, body = front_matter(folder)
-    assert "`copies` failed and was overridden" in body and "phantoms, nobody's images" in body
+    assert "failed, and overridden** by" in body and "phantoms, nobody's images" in body
+    assert "**Audit**: Exported all the same: failed. " in body
     results = json.loads((folder / "results.json").read_text())
     assert results["audit"]["gates"][0]["override"] and not results["audit"]["passed"]
+
+
+def test_what_the_search_would_have_found_is_on_the_card(tmp_path):
+    made = make(tmp_path / "run")
+    audit = json.loads((made.root / "audit.json").read_text()) | {"planted": PLANTED}
+    (made.root / "audit.json").write_text(json.dumps(audit))
+    folder = run(made)
+    _, body = front_matter(folder)
+    assert "| mirrored | 40 | 97.5 % | – | 100 % | yes |" in body
+    assert "Found were mirrored ones." in body and body.count("Missed were zoomed ones.") == 2
+    said = "0.25 % of 800 real images of 36 patients that no training has seen"
+    assert f"{said} were taken for copies (95 % interval 0.03 % to 0.9 %)." in body
+    assert json.loads((folder / "results.json").read_text())["audit"]["planted"] == PLANTED
+
+
+def test_an_audit_of_a_version_without_outcomes_is_refused(tmp_path):
+    made = make(tmp_path / "run")
+    audit = json.loads((made.root / "audit.json").read_text())
+    del audit["outcome"]
+    (made.root / "audit.json").write_text(json.dumps(audit))
+    with pytest.raises(UserError, match="knew no undecided gates"):
+        run(made)
 
 
 def test_dropped_images_are_gone_and_counted(tmp_path):
     made = make(tmp_path / "run")
     dropped = [("a", 0), ("a", 7), ("b", 3)]
-    write_audit(made.root, made.shards, copies=3, dropped=dropped)
+    write_audit(made.root, made.shards, copies=3, dropped=dropped, outcome="passed")
     folder = run(made)
     entries = [
         entry for name in SPLITS.values() for entry in metadata(folder / "imagefolder" / name)
@@ -188,7 +221,8 @@ def test_dropped_images_are_gone_and_counted(tmp_path):
 
 def test_an_export_of_nothing_is_refused(tmp_path):
     made = make(tmp_path / "run", counts=(2, 1))
-    write_audit(made.root, made.shards, copies=3, dropped=[("a", 0), ("a", 1), ("b", 0)])
+    dropped = [("a", 0), ("a", 1), ("b", 0)]
+    write_audit(made.root, made.shards, copies=3, dropped=dropped, outcome="passed")
     with pytest.raises(UserError, match="every synthetic image is memorised"):
         run(made)
 

@@ -35,7 +35,7 @@ def example(tmp_path, monkeypatch):
 def test_nothing_else_has_to_be_changed(example):
     assert example in metrics.jobs(config.Evaluation())["images"]
     assert example in captions() and registry.title(example) != example
-    registry.check_gates(config.Audit(gates={example: {"at_most": 0.1, "of": "high"}}))
+    registry.check_gates(config.Audit(gates={example: {"at_most": 0.1}}))
 
 
 def test_the_example_of_a_new_metric_measures_and_is_drawn(example, tmp_path):

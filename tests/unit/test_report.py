@@ -5,7 +5,16 @@ import json
 import re
 
 import pytest
-from report_material import NASTY, RESULTS, gate, result, system, write_results
+from report_material import (
+    NASTY,
+    PLANTED,
+    RESULTS,
+    floored,
+    gate,
+    result,
+    system,
+    write_results,
+)
 
 from synthcohort.errors import UserError
 from synthcohort.evaluation import metrics
@@ -13,7 +22,6 @@ from synthcohort.report import report
 from synthcohort.report.comparison import compare
 from synthcohort.report.history import journals
 from synthcohort.report.inlined import caption
-from synthcohort.report.marks import mark, scale
 from synthcohort.tracking.attempts import duration
 from synthcohort.tracking.journal import Journal
 
@@ -48,7 +56,7 @@ def captions(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory, captions):
-    gates = (gate("memorised_share", 0.02, True), gate("copies", 0.2, False))
+    gates = (gate("memorised_share", 0.02, "passed"), gate("copies", 0.2, "failed"))
     return made(write_results(tmp_path_factory.mktemp("results") / "tiny", gates), captions)
 
 
@@ -61,7 +69,7 @@ def test_results_stand_under_their_question_with_a_verdict(page):
     assert re.search(r"Precision .*? 0.9 .*?◆ beyond the floor", fidelity)
     assert re.search(r"Recall .*? 0.2 \[0.15, 0.25\]", section(page, "diversity"))
     assert "○ short of the floor" in section(page, "utility")
-    assert "● at the floor" in section(page, "privacy")
+    assert re.search(r"Membership .*? ● no sign of a leak", section(page, "privacy"))
     assert "0.97" in section(page, "real_or_synthetic")
     assert "N: train 40, test 40, synthetic 40" in fidelity
 
@@ -99,35 +107,89 @@ def test_it_says_first_that_it_shows_real_images(page):
     assert "never part of export/" in top
 
 
-def test_a_failed_gate_is_told_with_the_ways_forward(page):
-    assert "The audit FAILED, so nothing is exported" in words(page)
-    audit = section(page, "audit")
+def test_a_failed_gate_is_told_first_and_with_the_ways_forward(page):
+    told = "Audit: Export stopped: failed. Copies of train images in pixels: failed, it is failed."
+    assert told in words(page)
+    assert words(page).index("Export stopped") < words(page).index("This page shows real images")
+    audit = section(page, "privacy")
     found = r"Copies of train images in pixels 0\.2 \[0\.2, 0\.21\] at most 0\.05 .*?○ failed"
     assert (
         re.search(found, audit) and "train image i&lt;7&gt;, mirrored, correlation 0.9900" in audit
     )
     assert "● passed" in audit and "Ways forward" in audit
     assert "train image i&lt;7&gt;, distance 0.125" in audit
-    assert "Left out of the export as memorised: 1 images" in audit
+    assert "Left out of the export as copies or memorised: 1 images" in audit
+    order = ["What was tried", "would have found", "has to hold", "not be decided", "What remains"]
+    places = [audit.index(title) for title in order]
+    assert places == sorted(places)
+
+
+def test_what_the_search_would_have_found_is_told(page):
+    audit = section(page, "privacy")
+    assert f"{PLANTED['sentence_found']} {PLANTED['sentence_missed']} 0.25 % of 800" in audit
+    header = "Disguise Planted pixels detector by any way gates stop a set of it alone"
+    assert f"{header} mirrored 40 97.5 % – 100 % yes &lt;zoomed&gt; 40 – 0.5 % 0.5 % no" in audit
 
 
 def test_an_override_is_told_with_its_reason(tmp_path, captions):
-    overridden = gate("copies", 0.2, False, override="agreed by <b>the board</b>")
+    overridden = gate("copies", 0.2, "failed", override="agreed by <b>the board</b>")
     page = made(write_results(tmp_path / "tiny", (overridden,)), captions)
-    assert "the export was allowed by a recorded decision" in words(page)
-    audit = section(page, "audit")
-    assert "Overridden: agreed by &lt;b&gt;the board" in audit and "Ways forward" not in audit
+    told = "Audit: Exported all the same: failed. "
+    assert told in words(page) and "Overridden: agreed by &lt;b&gt;the board" in words(page)
+    assert "Ways forward" not in section(page, "privacy")
 
 
 def test_a_gate_that_failed_beside_an_overridden_one_stops_the_export(tmp_path, captions):
-    gates = (gate("copies", 0.2, False, override="agreed"), gate("fid", 9, False, rule="at_least"))
+    overridden = gate("copies", 0.2, "failed", override="agreed")
+    gates = (overridden, gate("fid", 9, "failed", rule="at_least"))
     page = made(write_results(tmp_path / "tiny", gates), captions)
-    assert "The audit FAILED" in words(page) and "at least 0.05" in section(page, "audit")
+    assert "Audit: Export stopped: failed. FID: failed" in words(page)
+    assert "at least 0.05" in section(page, "privacy")
+
+
+def test_what_could_not_be_decided_is_told_and_gets_no_mark(tmp_path, captions):
+    gates = (gate("membership", 0.52, "undecided"), gate("copies", 0.0, "passed"))
+    folder = write_results(tmp_path / "tiny", gates)
+    blind = result("authenticity", 1.0, (0.9, 1.0), **floored(0.7, 0.6, 0.8))
+    blind |= {"cannot_tell": "Copies <score> as strangers do.", "patients": {"train": 7}}
+    (folder / "evaluation/authenticity.json").write_text(json.dumps(blind))
+    page = made(folder, captions)
+    audit = section(page, "privacy")
+    assert re.search(r"Membership inference, AUC .*? \? undecided .*? has to hold", audit)
+    assert re.search(r"Authentic share .*?patients: train 7 Copies .*? \? cannot tell", audit)
+    undecided = audit[audit.index("What could not be decided") : audit.index("What remains")]
+    assert "The gate on Membership inference, AUC: undecided, it is undecided." in undecided
+    assert "Authentic share: Copies &lt;score&gt; as strangers do." in undecided
+    assert "undecided, stopped" in compare(tmp_path, as_markdown=True)
+
+
+def test_what_the_autoencoder_alone_costs_stands_beside_the_floor(tmp_path, captions):
+    folder = write_results(tmp_path / "tiny")
+    told = RESULTS[0] | {
+        "decoded": {"value": 61.5, "interval": [58, 65]},
+        "floor_one_per_patient": {"value": 30.5, "interval": [28, 33], "n": 40},
+    }
+    (folder / "evaluation/fid.json").write_text(json.dumps(told))
+    page = made(folder, captions)
+    fidelity = section(page, "fidelity")
+    assert re.search(r"95 \[86, 105\] 45 \[42, 49\] 61.5 \[58, 65\] ○ short", fidelity)
+    assert "Floor with one image a patient (40 of them): 30.5 [28, 33]." in fidelity
+    assert "(95 / 45, autoencoder alone 61.5)" in compare(tmp_path, as_markdown=True)
+    assert 'class="lost"' in page and "Through the autoencoder" not in section(page, "utility")
 
 
 def test_without_an_audit_and_without_captions(tmp_path):
     page = made(write_results(tmp_path / "tiny"), tmp_path)
-    assert words(page).count("The audit has not run.") == 2
+    assert words(page).count("Audit: has not run.") == 2
+
+
+def test_an_audit_of_a_version_without_outcomes_is_told(tmp_path, captions):
+    folder = write_results(tmp_path / "tiny", (gate("copies", 0.2, "passed"),))
+    audit = json.loads((folder / "audit.json").read_text())
+    del audit["outcome"], audit["gates"][0]["outcome"], audit["gates"][0]["stops"]
+    (folder / "audit.json").write_text(json.dumps(audit))
+    assert words(made(folder, captions)).count("knew no undecided gates") == 2
+    assert "of an older version" in compare(tmp_path, as_markdown=True)
 
 
 def test_images_are_counted_by_label_and_split(page):
@@ -168,38 +230,6 @@ def test_times_are_for_people(seconds, told):
     assert duration(seconds) == told
 
 
-def test_a_difference_measured_as_such_decides_the_verdict():
-    entry = result("fid", 4.6, (3.6, 5.6), floor={"value": 3.5, "interval": [3, 4.5]})
-    assert mark(entry, "lower").words == "at the floor"
-    entry["details"] = {"above_floor": {"value": 1.5, "interval": [0.5, 2.5]}}
-    assert mark(entry, "lower").words == "short of the floor"
-    assert mark(entry, "higher").words == "beyond the floor"
-    assert mark(entry, "near").words == "off the floor"
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [(4.9, "at the floor"), (4.91, "at the floor"), (4.92, "short of the floor")],
-)
-def test_intervals_that_only_touch_are_apart(value, words):
-    """Two errors of ±1 make one of ±√2 in the difference."""
-    entry = result(
-        "fid", value, (value - 1, value + 1), floor={"value": 3.5, "interval": [2.5, 4.5]}
-    )
-    assert mark(entry, "lower").words == words
-
-
-def test_an_expected_value_takes_the_place_of_a_floor():
-    entry = result("nearer", 0.47, (0.43, 0.51), expected=0.5)
-    assert mark(entry, "near").words == "as expected"
-    assert mark(entry | {"interval": (0.4, 0.45)}, "near").words == "not as expected"
-
-
-def test_no_verdict_and_no_drawing_without_an_interval():
-    entry = result("fid", 5.0, None, floor={"value": 3.5})
-    assert mark(entry, "lower").words == "" and scale(entry) == ""
-
-
 def test_a_caption_that_is_not_there():
     assert caption("", "tiny") == ""
 
@@ -212,8 +242,8 @@ def test_nothing_evaluated_is_told(tmp_path, captions):
 @pytest.fixture(scope="module")
 def several(tmp_path_factory):
     folder = tmp_path_factory.mktemp("several")
-    write_results(folder / "good", (gate("memorised_share", 0.02, True),))
-    write_results(folder / "bad<", (gate("memorised_share", 0.2, False),))
+    write_results(folder / "good", (gate("memorised_share", 0.02, "passed"),))
+    write_results(folder / "bad<", (gate("memorised_share", 0.2, "failed"),))
     (folder / "mlruns").mkdir()
     return folder
 
@@ -225,7 +255,7 @@ def test_systems_are_compared_in_markdown(several):
     # FID 95 over 45, no classifier distance, KID, recall, utility 0.6 over 0.8.
     assert "| 2.11 (95 / 45) | – (not measured) | 0.001 (floor 0) | 0.2 |" in good
     assert "| 0.75 (0.6 / 0.8) | 0.97 (floor 0.5) | 0.02 (floor 0.01) | 0.52 (floor 0.5) |" in good
-    assert good.endswith("| passed |") and "| FAILED |" in "".join(lines)
+    assert good.endswith("| passed |") and "| FAILED, stopped |" in "".join(lines)
 
 
 def test_systems_are_compared_in_a_page(several):

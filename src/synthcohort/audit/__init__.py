@@ -1,8 +1,9 @@
 """The audit: the gates between the results and the export.
 
 `synthcohort.audit.search` looks for memorised images; the other figures are the metrics'. Here all
-of them are held against their thresholds. A failed gate is recorded; the export refuses what has
-failed and was not overridden (`synthcohort.audit.gate`).
+of them are held against their thresholds (`synthcohort.audit.outcome`). What comes out is recorded;
+the export refuses what has failed, or is undecided, and was not overridden
+(`synthcohort.audit.gate`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from synthcohort import config
+from synthcohort.audit.gate import headline
+from synthcohort.audit.outcome import FAILED, PASSED, UNDECIDED, judged
 from synthcohort.errors import UserError
 from synthcohort.files import read_json, write_json
 from synthcohort.tracking.journal import Journal
-
-# What is zero when the images found are left out.
-DROPPED = ("copies", "memorised_share")
 
 
 def audit(
@@ -28,8 +28,9 @@ def audit(
 ) -> None:
     """Hold the figures of the `search` and of the metrics' `results` against the gates.
 
-    Writes `out` (audit.json): what the search found, every gate with its threshold, what is
-    overridden with its reason, and which images are dropped.
+    Writes `out` (audit.json): what the search found; every gate with its threshold, outcome, reason
+    and what would decide it; the outcome of all ("outcome", the worst of the gates, and "passed");
+    what is overridden with its reason; and which images are dropped.
 
     Raises:
         UserError: a gate asks for a figure that none of the files has.
@@ -43,30 +44,34 @@ def audit(
         images = [*found["copies"], *found["memorised"]]
         dropped = sorted({(image["label"], image["index"]) for image in images})
     gates = [
-        _judged(name, gate, _figure(figures, name), settings, len(dropped))
-        for name, gate in settings.gates.items()
+        _gate(name, gate, _figure(figures, name), settings) for name, gate in settings.gates.items()
     ]
-    passed = all(gate["passed"] for gate in gates)
-    write_json(
-        out,
-        found
-        | {
-            "passed": passed,
-            "gates": gates,
-            "dropped": [{"label": label, "index": index} for label, index in dropped],
-        },
-    )
+    outcomes = [gate["outcome"] for gate in gates]
+    worst = next((one for one in (FAILED, UNDECIDED) if one in outcomes), PASSED)
+    told = found | {
+        "passed": worst == PASSED,
+        "outcome": worst,
+        "undecided": settings.undecided,
+        "gates": gates,
+        "dropped": [{"label": label, "index": index} for label, index in dropped],
+    }
+    write_json(out, told)
+    print(headline(told))
     journal.result(
-        passed=str(passed),
+        passed=str(told["passed"]),
+        outcome=worst,
         dropped=len(dropped),
         overridden=", ".join(gate["name"] for gate in gates if "override" in gate),
+        **{f"gate.{gate['name']}": gate["outcome"] for gate in gates},
     )
 
 
 def _figures(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """A metric's figure by its name, and those in its details as "metric.detail"."""
+    """A metric's figure by its name, and those in its details as "metric.detail"; what these don't
+    say of what they are made from is as in the metric itself."""
+    about = {key: result[key] for key in ("n", "patients", "unit", "cannot_tell") if key in result}
     details = {
-        f"{result['metric']}.{name}": {"n": result.get("n"), **entry}
+        f"{result['metric']}.{name}": {**about, **entry}
         for name, entry in result.get("details", {}).items()
         if isinstance(entry, Mapping) and "value" in entry
     }
@@ -82,33 +87,19 @@ def _figure(figures: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str,
     return figures[name]
 
 
-def _judged(
-    name: str, gate: config.Gate, figure: Mapping[str, Any], settings: config.Audit, dropped: int
+def _gate(
+    name: str, gate: config.Gate, figure: Mapping[str, Any], settings: config.Audit
 ) -> dict[str, Any]:
-    bounds = figure.get("interval") or (None, None)
-    judged = {"value": figure["value"], "low": bounds[0], "high": bounds[1]}[gate.of]
-    if dropped and name in DROPPED:
-        judged = 0
     rule = "at_most" if gate.at_most is not None else "at_least"
-    threshold = getattr(gate, rule)
-    # What could not be measured has not been shown to hold.
-    passed = judged is not None and (
-        judged <= threshold if rule == "at_most" else judged >= threshold
-    )
     told = {
         "name": name,
-        "value": figure["value"],
-        "interval": figure.get("interval"),
-        "floor": figure.get("floor"),
-        "n": figure.get("n"),
-        "of": gate.of,
-        "judged": judged,
+        **{key: figure.get(key) for key in ("value", "interval", "floor", "n")},
         "rule": rule,
-        "threshold": threshold,
-        "passed": passed,
+        "threshold": getattr(gate, rule),
+        **judged(gate, figure),
     }
-    if "note" in figure:
-        told["note"] = figure["note"]
-    if not passed and name in settings.override:
+    holds = told["outcome"] == PASSED
+    if not holds and name in settings.override:
         told["override"] = settings.override[name]
-    return told
+    lets_go_on = told["outcome"] == UNDECIDED and settings.undecided == "go_on"
+    return told | {"stops": not (holds or lets_go_on or "override" in told)}

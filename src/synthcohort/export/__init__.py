@@ -29,12 +29,18 @@ PUBLIC = (
     "confidence",
     "interval_method",
     "n",
+    "patients",
     "note",
+    "cannot_tell",
     "floor",
+    "floor_one_per_patient",
+    "difference_to_floor",
+    "decoded",
     "extractor",
     "layer",
     "seed",
 )
+AUDITED = ("passed", "outcome", "undecided", "gates", "measures", "planted")
 
 
 def export(
@@ -60,9 +66,9 @@ def export(
     configuration of the whole `system`.
 
     Raises:
-        UserError: the audit failed or was made of other samples, or the real images are restricted
-            and `export.acknowledge` does not name their terms; or nothing is left of the samples.
-            Nothing is written.
+        UserError: the audit failed, is undecided or was made of other samples; the real images are
+            restricted and `export.acknowledge` does not name their terms; or nothing is left of the
+            samples. Nothing is written.
     """
     sources.require_acknowledged(system.source, system.export.acknowledge)
     audited = require_passed(audit, samples)
@@ -96,7 +102,7 @@ def export(
             folder / "results.json",
             {
                 "results": [_public(read_json(path)) for path in results],
-                "audit": {key: audited[key] for key in ("passed", "gates", "measures")}
+                "audit": {key: audited[key] for key in AUDITED if key in audited}
                 | {"dropped": len(audited["dropped"])},
             },
         )
@@ -110,7 +116,7 @@ def export(
                     "autoencoder": _parameters(autoencoder),
                     "diffusion": _parameters(diffusion / "unet"),
                 },
-                results=summary.rows(results, audit),
+                results=summary.entries(results, audit),
                 audit=audited,
                 figures={name: caption for name, (_, caption) in figures.items()},
             ),

@@ -9,10 +9,12 @@ import numpy as np
 import yaml
 
 from synthcohort import __version__, sources
+from synthcohort.audit.gate import headline
 from synthcohort.config import Config
 from synthcohort.export import card_privacy
 from synthcohort.export.imagefolder import FOLDERS
-from synthcohort.results import summary
+from synthcohort.results import registry, summary
+from synthcohort.results.readings import Reading, readings
 from synthcohort.samples import shards
 
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
@@ -34,7 +36,8 @@ class Facts:
     """N texts, "train", "val" or "test", "" for a dropped image."""
     parameters: Mapping[str, int]
     """Of the networks "autoencoder" and "diffusion"."""
-    results: Sequence[summary.Row]
+    results: Sequence[Mapping[str, Any]]
+    """The lines of `summary.entries`."""
     audit: Mapping[str, Any]
     figures: Mapping[str, str]
     """File (relative to the card) → caption."""
@@ -42,13 +45,14 @@ class Facts:
 
 def write(path: Path, facts: Facts) -> None:
     """Write the card."""
+    read = readings(facts.results, facts.audit)
     sections = (
         _front_matter(facts),
         _what(facts),
         _how_to_load(facts),
         _how_made(facts),
-        _evidence(facts),
-        f"{card_privacy.section(facts.audit, len(facts.split))}\n{_figure(facts, 'distances.png')}",
+        card_privacy.section(read, facts.audit, len(facts.split), _figure(facts, "distances.png")),
+        _evidence(facts, read),
         _use(),
         _terms(facts),
         _citation(facts),
@@ -95,6 +99,8 @@ def _what(facts: Facts) -> str:
     colour = "grey" if channels == 1 else "RGB"
     kind = "diffusion model" if _on_pixels(facts) else "latent diffusion model"
     return f"""# {facts.system.export.title}
+
+**Audit**: {headline(facts.audit, registry.title)}
 
 **Every image in this dataset is synthetic**, and no real image is part of it. There are
 {count} {colour} images of {height}×{width} pixels with {bits} bits, drawn from a {kind}
@@ -196,13 +202,24 @@ Images seen count every image each time.
 """
 
 
-def _evidence(facts: Facts) -> str:
+def _evidence(facts: Facts, read: Sequence[Reading]) -> str:
+    rows = [one.row for one in read if one.of.question != "privacy"]
+    through = (
+        """
+"Through the autoencoder" are real train images that have been encoded and decoded once, in the
+place of the synthetic ones: what is lost before the diffusion model draws anything.
+"""
+        if any(row.decoded for row in rows)
+        else ""
+    )
     return f"""## How like the real images it is
 
 The floor is the same figure for real images against other real images (train patients against
-test patients): what a perfect synthetic dataset would reach.
-
-{summary.markdown(facts.results)}
+test patients). Distances are not to be expected below it. Recall, coverage and utility can pass it,
+since synthetic images vary more freely than the images of a few patients: that is no proof of
+quality.
+{through}
+{summary.markdown(rows)}
 `results.json` has the same with the details needed to compare it.
 
 {_figure(facts, "embedding.png")}"""

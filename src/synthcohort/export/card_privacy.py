@@ -1,68 +1,95 @@
-"""The privacy section of the dataset card: what was searched, the gates, and the limits."""
+"""The privacy section of the dataset card: what was tried, found, left undecided, and remains."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-
-def section(audit: Mapping[str, Any], drawn: int) -> str:
-    """The section "Privacy audit" from the content of audit.json; `drawn` images were sampled."""
-    measured = {entry["name"]: entry for entry in audit["measures"]}
-    near, copies = measured["memorised_share"], measured["copies"]
-    low, high = near["interval"]
-    percent = {
-        "value": near["value"],
-        "low": low,
-        "high": high,
-        "floor": near["floor"]["value"],
-        "quantile": near["quantile"],
-    }
-    percent = {name: f"{100 * value:.3g} %" for name, value in percent.items()}
-    return f"""## Privacy audit
-
-**Copies in pixels**: {copies["value"]} of {copies["n"]["synthetic"]} synthetic images are more like
-a train image, as it is or shifted by up to two pixels, noised or mirrored, than any real image of
-another person comes near to (among {copies["n"]["test"]} real test images it would be
-{copies["floor"]["value"]}).
-
-**Memorised**: a synthetic image counts as memorised when it lies as near to a train image as the
-nearest {percent["quantile"]} of the real test images do. That holds for **{percent["value"]}** of
-the synthetic images (95 % interval {percent["low"]} to {percent["high"]}). Among real test images,
-with the limit set by other patients, it is {percent["floor"]}. Distance: {audit["distance"]}.
-
-The export depended on these gates:
-
-{_gates(audit)}
-{_dropped(audit, drawn)}**What this audit cannot show**: that no image repeats a patient in
-another way (a part of an image, a turned, scaled or recoloured one); that nobody who holds the
-model or a patient's image can find out that it was used for training, where the plain attack
-measured here fails; and that no patient can be recognised by somebody who knows them. It is no
-proof of anonymity in the sense of any law.
-"""
+from synthcohort.results.protection import STOPS, GateRow, Planted, Protection, protection
+from synthcohort.results.readings import Reading
 
 
-def _gates(audit: Mapping[str, Any]) -> str:
-    lines = ["| Gate | Compared | Allowed | Outcome |", "|---|---:|---:|---|"]
-    for gate in audit["gates"]:
-        compared = "not measured" if gate["judged"] is None else f"{gate['judged']:.4g}"
-        bound = {"low": ", lower bound", "high": ", upper bound"}.get(gate["of"], "")
-        allowed = f"{gate['rule'].replace('_', ' ')} {gate['threshold']:.4g}"
-        outcome = "passed" if gate["passed"] else "**failed, overridden**"
-        lines.append(f"| `{gate['name']}`{bound} | {compared} | {allowed} | {outcome} |")
+def section(
+    readings: Sequence[Reading], audit: Mapping[str, Any], drawn: int, figure: str = ""
+) -> str:
+    """The section "Privacy" from all results and the content of audit.json; `drawn` images were
+    sampled, `figure` is the Markdown of the distances."""
+    told = protection(readings, audit)
+    parts = [
+        f"## Privacy: what was tried, what was found, what remains\n\n{_tried(told)}",
+        figure,
+        _planted(told.planted),
+        f"### What had to hold for this export\n\n{_gates(told.gates)}",
+        _dropped(told.dropped, drawn),
+        f"### What could not be decided\n\n{_undecided(told.undecided)}",
+        "### What remains\n\n" + "".join(f"- **{name}.** {text}\n" for name, text in told.remains),
+    ]
+    return "\n".join(filter(None, parts))
+
+
+def _tried(told: Protection) -> str:
+    if not told.tried:
+        return "Nothing was tried.\n"
+    lines = [
+        "| What was tried | Found | 95 % interval | Among real images | Compared | Reading |",
+        "|---|---:|---:|---:|---|---|",
+    ]
+    for one in told.tried:
+        row = one.row
+        reading = f"{one.mark.sign} {one.mark.words}".strip() or "–"
+        what = f"**{row.metric}**: {one.of.sentence}"
+        lines.append(
+            f"| {what} | {row.value} | {row.interval} | {row.floor} | {one.compared} | {reading} |"
+        )
+    distance = f" Distance between images: {told.distance}." if told.distance else ""
+    return (
+        "\n".join(lines) + '\n\n"Among real images" is the same figure for real images of other '
+        'patients. "No sign of a leak" means that no difference from them is shown, which is not '
+        f"the same as there being none.{distance}\n"
+    )
+
+
+def _planted(planted: Planted | None) -> str:
+    if planted is None:
+        return ""
+    columns = [*planted.ways, *([STOPS] if planted.stops else [])]
+    lines = [
+        "| Disguise | Planted | " + " | ".join(columns) + " |",
+        "|---|---:" + "|---:" * len(columns) + "|",
+        *("| " + " | ".join(row) + " |" for row in planted.rows),
+    ]
+    said = "\n".join(filter(None, (planted.found, planted.missed, planted.false_alarms)))
+    return (
+        "### What this search would have found, and what it would have missed\n\n"
+        "Train images were disguised, put among the synthetic ones, and searched for in the same "
+        f"way.\n\n{said}\n\n" + "\n".join(lines) + "\n"
+    )
+
+
+def _gates(gates: Sequence[GateRow]) -> str:
+    lines = ["| Gate | Value | 95 % interval | Threshold | Outcome |", "|---|---:|---:|---:|---|"]
+    lines += [
+        f"| {gate.title} | {gate.value} | {gate.interval} | {gate.threshold} | "
+        + (gate.outcome if gate.outcome == "passed" else f"**{gate.outcome}**")
+        + (", overridden |" if gate.override else " |")
+        for gate in gates
+    ]
     overridden = [
-        f"- **`{gate['name']}` failed and was overridden** by the dataset's maker, who gave this "
-        f"reason: {' '.join(gate['override'].split())}"
-        for gate in audit["gates"]
-        if "override" in gate
+        f"- **{gate.title}: {gate.outcome}, and overridden** by the dataset's maker, who gave this "
+        f"reason: {gate.override}"
+        for gate in gates
+        if gate.override
     ]
     return "\n".join([*lines, *(["", *overridden] if overridden else []), ""])
 
 
-def _dropped(audit: Mapping[str, Any], drawn: int) -> str:
-    count = len(audit["dropped"])
+def _dropped(count: int, drawn: int) -> str:
     if not count:
         return ""
     return (
         f"**{count} of the {drawn} images drawn were left out** because they were found "
         "as copies\nor as memorised; the figures above and the other metrics are of all images "
-        "drawn.\n\n"
+        "drawn.\n"
     )
+
+
+def _undecided(undecided: Sequence[str]) -> str:
+    return "".join(f"- {one}\n" for one in undecided) or "Nothing of what was tried.\n"

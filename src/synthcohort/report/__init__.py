@@ -4,10 +4,9 @@ The page needs no network and nothing beside it: the figures are in it, real ima
 it is for people who may see those, and never part of `export/`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from synthcohort import __version__, config, sources
 from synthcohort.evaluation.draw import captions as captions_of_evaluation
@@ -17,9 +16,11 @@ from synthcohort.report import comparison
 from synthcohort.report.history import journals
 from synthcohort.report.images import images
 from synthcohort.report.inlined import Figure, caption, figure
-from synthcohort.report.marks import Mark, mark, scale
+from synthcohort.report.scale import scale
 from synthcohort.report.templates import template
-from synthcohort.results import registry, summary
+from synthcohort.results import summary
+from synthcohort.results.protection import protection
+from synthcohort.results.readings import Reading, readings
 from synthcohort.tracking.attempts import duration, flatten
 from synthcohort.tracking.journal import Journal
 
@@ -36,19 +37,8 @@ PLACES = {
         "denoising",
         "snapshots",
     ),
-    "privacy": ("nearest-pairs", "distances"),
+    "privacy": ("planted", "nearest-pairs", "distances"),
 }
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the table of results."""
-
-    row: summary.Row
-    sentence: str
-    note: str
-    mark: Mark
-    scale: str
 
 
 @dataclass(frozen=True)
@@ -57,7 +47,7 @@ class Question:
 
     key: str
     title: str
-    lines: list[Line]
+    lines: list[Reading]
     figures: list[Figure]
 
 
@@ -73,6 +63,9 @@ def report(
         UserError: nothing has been evaluated in `results`, or its files do not belong together.
     """
     entries = summary.entries(*summary.evaluated(results))
+    audit = results / "audit.json"
+    told = read_json(audit) if audit.exists() else {}
+    read = readings(entries, told)
     drawn = {
         path.stem: figure(path, caption(_told(path.stem, captions), system.name))
         # Those of the evaluation last: an older run may have left others of the same name.
@@ -81,12 +74,11 @@ def report(
             *sorted(results.glob("figures/evaluation/*.png")),
         ]
     }
-    audit = results / "audit.json"
     placed = {
         place: [drawn.pop(name) for name in names if name in drawn]
         for place, names in PLACES.items()
     }
-    questions = _questions(entries, drawn, placed.pop("privacy"))
+    questions = _questions(read, drawn, placed.pop("privacy"))
     page = template("page.html").render(
         system=system,
         title=system.export.title,
@@ -94,10 +86,14 @@ def report(
         terms=sources.terms(system.source),
         images=images(results),
         journals=journals(results / "journal"),
-        glance=comparison.cells(entries),
-        verdict=comparison.verdict(audit),
-        audit=_audit(read_json(audit)) if audit.exists() else None,
-        questions=questions,
+        glance=comparison.cells(read),
+        verdict=summary.verdict(audit),
+        stopped="outcome" not in told or any(gate["stops"] for gate in told["gates"]),
+        protection=protection(read, told if "outcome" in told else None),
+        found={key: told.get(key, []) for key in ("copies", "memorised")},
+        privacy=next((question for question in questions if question.key == "privacy"), None),
+        questions=[question for question in questions if question.key != "privacy"],
+        scale=scale,
         placed=placed,
         settings=flatten(system.model_dump(mode="json")),
         duration=duration,
@@ -115,54 +111,20 @@ def _told(name: str, captions: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def _audit(told: Mapping[str, Any]) -> dict[str, Any]:
-    """The audit with its gates as text: title, value, interval, threshold, floor, note, override
-    (the reason), and whether each has passed."""
-    gates = []
-    for gate in told["gates"]:
-        row = summary.row(gate | {"metric": gate["name"]})
-        rule = "at least" if gate.get("rule") == "at_least" else "at most"
-        bound = {"low": "lower bound ", "high": "upper bound "}.get(gate.get("of"), "")
-        gates.append(
-            {
-                "title": row.metric,
-                "value": row.value,
-                "interval": row.interval,
-                "threshold": f"{bound}{rule} {gate['threshold']:.4g}",
-                "floor": row.floor,
-                "note": gate.get("note", ""),
-                "override": gate.get("override", ""),
-                "passed": gate["passed"],
-            }
-        )
-    return {"distance": "", "memorised": [], "copies": [], "dropped": [], **told, "gates": gates}
-
-
 def _questions(
-    entries: Sequence[Mapping[str, Any]], drawn: dict[str, Figure], privacy: list[Figure]
+    read: Sequence[Reading], drawn: dict[str, Figure], privacy: list[Figure]
 ) -> list[Question]:
     """The results by question, each with its figures; those of `drawn` that belong to none come
     with the last."""
-    better = {entry["metric"]: entry["better"] for entry in entries if "better" in entry}
-    lines: dict[str, list[Line]] = {key: [] for key in QUESTIONS}
+    lines: dict[str, list[Reading]] = {key: [] for key in QUESTIONS}
     figures: dict[str, list[Figure]] = {key: [] for key in QUESTIONS}
     figures["privacy"] += privacy
-    for entry in entries:
-        name = entry["metric"]
-        of = registry.reading(name)
-        direction = better.get(name) or better.get(name.split(".")[0]) or of.better
-        lines[of.question].append(
-            Line(
-                row=summary.row(entry),
-                sentence=of.sentence,
-                note=entry.get("note") or "",
-                mark=mark(entry, direction),
-                scale=scale(entry),
-            )
-        )
+    for one in read:
+        name = one.entry["metric"]
+        lines[one.of.question].append(one)
         # "utility" has the figures utility.png and utility-curve.png.
         for stem in [stem for stem in drawn if stem == name or stem.startswith(f"{name}-")]:
-            figures[of.question].append(drawn.pop(stem))
+            figures[one.of.question].append(drawn.pop(stem))
     figures["other"] += drawn.values()
     return [
         Question(key, title, lines[key], figures[key])

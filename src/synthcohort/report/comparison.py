@@ -1,15 +1,16 @@
 """The systems side by side: the figures that decide, one row a system."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from synthcohort.audit.outcome import FAILED, UNDECIDED
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, read_json
-from synthcohort.report.marks import OPEN, Mark, mark
 from synthcohort.report.templates import template
-from synthcohort.results import registry, summary
+from synthcohort.results import summary
+from synthcohort.results.marks import OPEN, Mark
+from synthcohort.results.readings import Reading, readings
 
 
 @dataclass(frozen=True)
@@ -81,41 +82,49 @@ def compare(results: Path, as_markdown: bool = False) -> str:
     return str(page)
 
 
-def cells(entries: Sequence[Mapping[str, Any]]) -> list[Cell]:
+def cells(read: Sequence[Reading]) -> list[Cell]:
     """The figures of one system; empty ones where a metric has not been measured."""
-    by_metric = {entry["metric"]: entry for entry in entries}
+    by_metric = {one.entry["metric"]: one for one in read}
     return [_cell(column, by_metric.get(column.metric)) for column in COLUMNS]
 
 
 def verdict(audit: Path) -> str:
-    """What the audit of a system ended with: "not run", "passed", "overridden" or "FAILED"."""
+    """How the audit of a system ended, in a word or two: "not run", "passed", "overridden",
+    "FAILED, stopped", "undecided, stopped" or "undecided, went on"."""
     if not audit.exists():
         return "not run"
-    failed = [gate for gate in read_json(audit)["gates"] if not gate["passed"]]
-    if not failed:
-        return "passed"
-    return "overridden" if all("override" in gate for gate in failed) else "FAILED"
+    told = read_json(audit)
+    if "outcome" not in told:
+        return "of an older version, run it again"
+    stopping = {gate["outcome"] for gate in told["gates"] if gate["stops"]}
+    if stopping:
+        return f"{'FAILED' if FAILED in stopping else UNDECIDED}, stopped"
+    if any("override" in gate for gate in told["gates"]):
+        return "overridden"
+    return told["outcome"] if told["passed"] else f"{told['outcome']}, went on"
 
 
 def _system(folder: Path) -> System:
-    entries = summary.entries(*summary.evaluated(folder))
-    return System(folder.name, cells(entries), verdict(folder / "audit.json"))
+    files, audit = summary.evaluated(folder)
+    told = read_json(audit) if audit else None
+    read = readings(summary.entries(files, audit), told)
+    return System(folder.name, cells(read), verdict(folder / "audit.json"))
 
 
-def _cell(column: Column, entry: Mapping[str, Any] | None) -> Cell:
-    if entry is None:
+def _cell(column: Column, read: Reading | None) -> Cell:
+    if read is None:
         return Cell(column.title, "–", "not measured", OPEN)
-    better = entry.get("better", registry.reading(entry["metric"]).better)
-    found = mark(entry, better)
-    if entry["value"] is None:
-        return Cell(column.title, "–", "not applicable", found)
-    value, floor = entry["value"], (entry.get("floor") or {}).get("value")
+    value = read.entry["value"]
+    if value is None:
+        return Cell(column.title, "–", "not applicable", read.mark)
+    floor = (read.entry.get("floor") or {}).get("value")
+    shown, beside = f"{value:.3g}", [] if floor is None else [f"floor {floor:.3g}"]
     if column.ratio:
-        ratio = f"{value / floor:.3g}" if floor and floor > 0 else "–"
-        beside = f"{value:.3g} / {floor:.3g}" if floor is not None else f"{value:.3g}, no floor"
-        return Cell(column.title, ratio, beside, found)
-    beside = "" if floor is None else f"floor {floor:.3g}"
-    return Cell(column.title, f"{value:.3g}", beside, found)
+        shown = f"{value / floor:.3g}" if floor and floor > 0 else "–"
+        beside = [f"{value:.3g} / {floor:.3g}" if floor is not None else f"{value:.3g}, no floor"]
+    if decoded := read.entry.get("decoded"):
+        beside.append(f"autoencoder alone {decoded['value']:.3g}")
+    return Cell(column.title, shown, ", ".join(beside), read.mark)
 
 
 def _markdown(systems: Sequence[System]) -> str:

@@ -1,10 +1,11 @@
 """The results of a system in one table, from the files its stages have written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from synthcohort.audit.gate import OLDER, headline
 from synthcohort.errors import UserError
 from synthcohort.files import read_json
 from synthcohort.results import registry
@@ -19,10 +20,13 @@ class Row:
     value: str
     interval: str
     floor: str
+    decoded: str
+    """The same of real images that have been through the autoencoder."""
     n: str
 
 
-HEADER = Row("Metric", "Value", "95 % interval", "Floor", "N")
+HEADER = Row("Metric", "Value", "95 % interval", "Floor", "Through the autoencoder", "N")
+WORDS = ("metric", "n")
 
 
 def entries(results: Sequence[Path], audit: Path | None = None) -> list[dict[str, Any]]:
@@ -43,28 +47,45 @@ def rows(results: Sequence[Path], audit: Path | None = None) -> list[Row]:
 
 def markdown(table: Sequence[Row]) -> str:
     """The table in Markdown."""
-    lines = [HEADER, Row(*["---", "---:", "---:", "---:", "---"]), *table]
-    return "".join("| " + " | ".join(astuple(line)) + " |\n" for line in lines)
+    columns = _columns(table)
+    rule = ["---" if name in WORDS else "---:" for name in columns]
+    lines = [_cells(HEADER, columns), rule, *(_cells(line, columns) for line in table)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 def plain(table: Sequence[Row]) -> str:
     """The table as text in columns."""
-    lines = [astuple(line) for line in (HEADER, *table)]
+    columns = _columns(table)
+    lines = [_cells(line, columns) for line in (HEADER, *table)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = tuple("─" * width for width in widths)
+    rule = ["─" * width for width in widths]
     return "".join(
         "  ".join(
             # Figures stand right, words left.
-            cell.rjust(width) if field.name in ("value", "interval", "floor") else cell.ljust(width)
-            for cell, width, field in zip(line, widths, fields(Row), strict=True)
+            cell.ljust(width) if name in WORDS else cell.rjust(width)
+            for cell, width, name in zip(line, widths, columns, strict=True)
         ).rstrip()
         + "\n"
         for line in (lines[0], rule, *lines[1:])
     )
 
 
+def _columns(table: Sequence[Row]) -> list[str]:
+    """The columns there is something in: without an autoencoder nothing goes through it."""
+    return [
+        field.name
+        for field in fields(Row)
+        if field.name != "decoded" or any(line.decoded for line in table)
+    ]
+
+
+def _cells(line: Row, columns: Sequence[str]) -> list[str]:
+    return [getattr(line, name) for name in columns]
+
+
 def summary(results: Path, as_markdown: bool = False) -> str:
-    """The table of a system's folder `results/<name>`, and where to look next.
+    """How the audit of a system's folder `results/<name>` ended, its table of results, and where to
+    look next; the table alone `as_markdown`.
 
     Raises:
         UserError: there is no such folder, or nothing has been evaluated in it.
@@ -73,8 +94,17 @@ def summary(results: Path, as_markdown: bool = False) -> str:
     table = rows(*evaluated(results))
     if as_markdown:
         return markdown(table)
-    told = [_verdict(results / "audit.json"), *_trained(results / "journal")]
-    return "\n".join([plain(table), *told, _places(results)])
+    told = [*_dropped(results / "audit.json"), *_trained(results / "journal")]
+    first = f"Audit: {verdict(results / 'audit.json')}\n"
+    return "\n".join([first, plain(table), *told, _places(results)])
+
+
+def verdict(audit: Path) -> str:
+    """How an audit ended, in one line: the first that people read of it."""
+    if not audit.exists():
+        return "has not run."
+    told = read_json(audit)
+    return headline(told, registry.title) if "outcome" in told else f"it {OLDER}."
 
 
 def evaluated(results: Path) -> tuple[list[Path], Path | None]:
@@ -95,35 +125,45 @@ def evaluated(results: Path) -> tuple[list[Path], Path | None]:
 
 
 def _more(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Further figures that a result has in its details and that the table names."""
+    """Further figures that a result has in its details and that the table names; what belongs to
+    the figure "x" there may stand beside it as "floor_x", "decoded_x" or "above_floor_x"."""
     details = entry.get("details", {})
-    return [
-        {
-            "metric": f"{entry['metric']}.{key}",
-            "n": entry["n"],
-            "measure": entry.get("measure"),
+    lines = []
+    for key, figure in details.items():
+        if f"{entry['metric']}.{key}" not in registry.measures():
+            continue
+        beside = {
             "floor": details.get(f"floor_{key}"),
-            **figure,
+            "decoded": details.get(f"decoded_{key}"),
+            "difference_to_floor": details.get(f"difference_to_floor_{key}")
+            or details.get(f"above_floor_{key}"),
+            "floor_one_per_patient": details.get(f"floor_one_per_patient_{key}"),
         }
-        for key, figure in details.items()
-        if f"{entry['metric']}.{key}" in registry.measures()
-    ]
+        line = {"n": entry["n"], "measure": entry.get("measure"), **beside, **figure}
+        # A figure without anything to be held against has no verdict that could be withheld.
+        if line["floor"] and entry.get("cannot_tell"):
+            line.setdefault("cannot_tell", entry["cannot_tell"])
+        lines.append(line | {"metric": f"{entry['metric']}.{key}"})
+    return lines
 
 
 def row(entry: Mapping[str, Any]) -> Row:
     """An entry as a line of the table."""
-    floor, n = entry.get("floor") or {}, entry.get("n", {})
     title = registry.title(entry["metric"])
     return Row(
         metric=", ".join(filter(None, (title, entry.get("measure")))),
         # A metric that does not apply to the cohort has a note and no value.
         value="not applicable" if entry["value"] is None else _number(entry["value"]),
         interval=_interval(entry.get("interval")),
-        floor=" ".join(
-            filter(None, [_number(floor.get("value")), _interval(floor.get("interval"))])
-        ),
-        n=", ".join(f"{name} {n[name]}" for name in sorted(n, key=_turn)),
+        floor=figure(entry.get("floor")),
+        decoded=figure(entry.get("decoded")),
+        n=numbers(entry.get("n") or {}),
     )
+
+
+def numbers(n: Mapping[str, int]) -> str:
+    """How many there are of each set, ready to print."""
+    return ", ".join(f"{name} {n[name]}" for name in sorted(n, key=_turn))
 
 
 def _turn(name: str) -> int:
@@ -131,28 +171,28 @@ def _turn(name: str) -> int:
     return known.index(name) if name in known else len(known)
 
 
+def figure(found: Mapping[str, Any] | None) -> str:
+    """A value with its interval, ready to print; "" where there is none."""
+    found = found or {}
+    told = [_number(found.get("value")), _interval(found.get("interval"))]
+    return " ".join(filter(None, told))
+
+
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    if value is None:
+        return ""
+    told = f"{value:.4g}"
+    # Shares as small as one in 100,000 are read more easily without an exponent.
+    return f"{value:.6f}".rstrip("0") if "e-05" in told else told
 
 
 def _interval(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"[{_number(interval[0])}, {_number(interval[1])}]"
 
 
-def _verdict(audit: Path) -> str:
-    if not audit.exists():
-        return "Audit: has not run."
-    told = read_json(audit)
-    failed = [gate for gate in told["gates"] if not gate["passed"]]
-    lines = ["Audit: passed."]
-    if any("override" not in gate for gate in failed):
-        lines = [f"Audit: FAILED, so nothing is exported; see {audit}."]
-    elif failed:
-        lines = ["Audit: failed, and overridden:"]
-    lines += [f"  {gate['name']}: {gate['override']}" for gate in failed if "override" in gate]
-    if told["dropped"]:
-        lines.append(f"Left out of the export as memorised: {len(told['dropped'])} images.")
-    return "\n".join(lines)
+def _dropped(audit: Path) -> list[str]:
+    count = len(read_json(audit)["dropped"]) if audit.exists() else 0
+    return [f"Left out of the export as copies or memorised: {count} images."] if count else []
 
 
 def _trained(journals: Path) -> list[str]:
