@@ -188,17 +188,13 @@ def descriptors(
     rows: np.ndarray,
     part: int,
     hardware: Hardware,
-    inverted: bool = False,
 ) -> torch.Tensor:
-    """M×128 on the device: of the images (N×C×H×W uint8 or uint16) `rows`, or a half of them, or of
-    what they are `inverted`."""
+    """M×128 on the device: of the images (N×C×H×W uint8 or uint16) `rows`, or a half of them."""
     device = hardware.open()
     window = _windows()[part].to(device)
     with torch.inference_mode():
         small = (_small(images[r]).to(device) for r in blocks(rows))
-        # Black and white change places with the sign, once the mean is 0.
-        sign = -1 if inverted else 1
-        return torch.cat([network(sign * _seen(part, window)) for part in small])
+        return torch.cat([network(_seen(part, window)) for part in small])
 
 
 def most_alike(

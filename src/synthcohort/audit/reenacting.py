@@ -3,20 +3,24 @@ autoencoder.
 
 The autoencoder knows images as the cohort has them. Of one that lies elsewhere it makes something
 else than it makes of the image where it was, so that laying the two over each other is not enough.
-Here the train image is moved first, as the alignment says, and both have been decoded once.
+Here the train image is moved first, as the alignment says, its grey values are changed as they have
+been in the other, it is blurred or not, and both have been decoded once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 
-from synthcohort.audit.disguises import per_pixel, warped
+from synthcohort.audit.disguises import blurred, per_pixel, warped
 from synthcohort.audit.registration import texture
 from synthcohort.hardware import Hardware
 from synthcohort.progress import progress
 
 BLOCK = 128
+# Pixels that it is blurred by.
+BLURS = (0.0, 2.0)
+DEGREE = 3
 # Whole pixels that the alignment may have been wrong by.
 REACH = 1
 
@@ -40,12 +44,16 @@ def reenacted(
             place = slice(start, start + BLOCK)
             query, reference = pairs[place].T
             original = torch.from_numpy(images[train[reference]].astype(np.float32) / top)
-            made = (_moved(original, how[place]) * top).round().numpy().astype(images.dtype)
-            sides = (
-                texture(torch.from_numpy(side.mean(1, dtype=np.float32) / top).to(device))
-                for side in (through(made), queries[query])
-            )
-            missing[place] = 1 - _correlation(*sides).double().cpu().numpy()
+            other = queries[query]
+            moved = _moved(original, how[place])
+            target = torch.from_numpy(other.astype(np.float32) / top)
+            seen = texture(target.mean(1).to(device))
+            best = torch.full((len(query),), -1.0, device=device)
+            for made in _variants(moved, target):
+                whole = through((made * top).round().numpy().astype(images.dtype))
+                grey = torch.from_numpy(whole.mean(1, dtype=np.float32) / top).to(device)
+                best = torch.maximum(best, _correlation(texture(grey), seen))
+            missing[place] = 1 - best.double().cpu().numpy()
             bar.update(len(query))
     return missing
 
@@ -59,6 +67,21 @@ def _moved(images: torch.Tensor, how: np.ndarray) -> torch.Tensor:
     made = warped(images, angle=-told["angle"], zoom=told["size"], shift=shift)
     made = torch.where(mirrored, made.flip(3), made)
     return torch.where(inverted, 1 - made, made)
+
+
+def _variants(moved: torch.Tensor, target: torch.Tensor) -> Iterator[torch.Tensor]:
+    """N×C×H×W in [0, 1]: the images as they are, and with the grey values of the `target`s, by a
+    polynomial of theirs, and blurred before."""
+    yield moved
+    for sigma in BLURS:
+        soft = blurred(moved, sigma) if sigma else moved
+        flat = soft.flatten(1).double()
+        powers = torch.stack([flat**power for power in range(DEGREE + 1)], 2)
+        small = 1e-6 * torch.eye(DEGREE + 1, dtype=torch.float64)
+        inner = powers.transpose(1, 2) @ powers / flat.shape[1] + small
+        outer = powers.transpose(1, 2) @ target.flatten(1).double()[..., None] / flat.shape[1]
+        fitted = powers @ torch.linalg.solve(inner, outer)
+        yield fitted[..., 0].float().view(moved.shape).clamp(0, 1)
 
 
 def _correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

@@ -133,7 +133,6 @@ def search(
             data.patients[train],
             network,
             space.through,
-            Path(work) / "negative.npy",
             hardware,
         )
         leaks = planted.plant(

@@ -7,7 +7,6 @@ alike, and its most alike train image. From which score on an image counts as a 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -44,8 +43,6 @@ class Known:
     """The rows of the M train images in them."""
     decoded: np.ndarray
     """M×C×H×W: what the autoencoder makes of these."""
-    negative: np.ndarray
-    """M×C×H×W: what it makes of their negatives."""
     patients: np.ndarray
     """Those of the M train images."""
     network: detector.Network
@@ -72,23 +69,24 @@ def known(
     patients: np.ndarray,
     network: detector.Network,
     through: Callable[[np.ndarray], np.ndarray],
-    path: Path,
     hardware: Hardware,
 ) -> Known:
-    """All that is known of the train images, for looking at others; `path` is for a work file."""
+    """All that is known of the train images, for looking at others."""
+    import torch
+
     every, top = np.arange(len(train)), np.iinfo(images.dtype).max
-    negative = np.lib.format.open_memmap(path, "w+", images.dtype, decoded.shape)
-    for place in blocks(every):
-        negative[place] = through(top - images[train[place]])
-    of_parts = {
-        name: [detector.descriptors(network, decoded, every, part, hardware)]
-        for part, name in enumerate(detector.PARTS)
-    }
-    of_parts["whole"].append(detector.descriptors(network, images, train, 0, hardware))
+
+    def described(of: np.ndarray, rows: np.ndarray, part: int = 0) -> torch.Tensor:
+        return detector.descriptors(network, of, rows, part, hardware)
+
+    of_parts = {name: [described(decoded, every, part)] for part, name in enumerate(detector.PARTS)}
+    of_parts["whole"].append(described(images, train))
+    # What the autoencoder makes of a negative is not the negative of what it makes.
+    negatives = (top - through(top - images[train[block]]) for block in blocks(every))
     of_parts["whole"].append(
-        detector.descriptors(network, negative, every, 0, hardware, inverted=True)
+        torch.cat([described(block, np.arange(len(block))) for block in negatives])
     )
-    return Known(images, train, decoded, negative, patients, network, of_parts, through)
+    return Known(images, train, decoded, patients, network, of_parts, through)
 
 
 def look(queries: np.ndarray, among: Known, hardware: Hardware) -> dict[str, Look]:
@@ -98,7 +96,6 @@ def look(queries: np.ndarray, among: Known, hardware: Hardware) -> dict[str, Loo
     forms = {
         "train image": (among.images, among.train),
         "its reconstruction": (among.decoded, np.arange(len(among.train))),
-        "its negative": (among.negative, np.arange(len(among.train))),
     }
     for form, references in forms.items():
         parts = (queries[rows] for rows in blocks(np.arange(len(queries))))
