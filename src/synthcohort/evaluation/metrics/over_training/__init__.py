@@ -75,7 +75,7 @@ def measure(
 
     "points" in the details are the moments: "images" seen, "membership" (the stronger attack's area
     over patients; at the first moment, which calibrates the others, the plain attack's),
-    "near_copies" (a share of `settings.over_training_images` images, without guidance), the
+    "near_copies" (a share of `settings.guidance_images` images, without guidance), the
     denoiser's mean "train_loss" and "unseen_loss" over patients (1 at the first moment) and
     "quality" (a distance), each {"value", "interval"}; the last three also have "gain", by how much
     the end is better, with its paired interval. "advice" is a sentence.
@@ -91,7 +91,7 @@ def measure(
     }
     unseen = np.concatenate([part["val"], part["test"]])
     asked = np.random.default_rng(seed).permutation(cohort.of("test"))
-    asked = asked[: settings.over_training_images]
+    asked = asked[: settings.guidance_images]
     near = near_copies(material, unseen, seed)
     features = _features(settings, seed, material, hardware)
     of_test, made, kept, points = features(material.sets["test"].images), [], [], []
