@@ -18,14 +18,16 @@ def advised(points: Sequence[Mapping]) -> tuple[int, str]:
     good = worse.index(False)  # the end at the latest
     seen = [point["images"] for point in points]
     if harmless == len(points):
+        top = points[-1]["membership"]["interval"][1]
+        none = (
+            "at no moment were train patients told from unseen ones beyond chance, though by so "
+            f"many patients an AUC of up to {top:.2f} cannot be excluded at the end."
+        )
         if good == len(points) - 1:
-            return seen[-1], (
-                "Go on: the quality still grew at the end, and at no moment were train patients "
-                "told from unseen ones beyond chance."
-            )
+            return seen[-1], f"Go on: the quality still grew at the end, and {none}"
         return seen[-1], (
             f"Long enough: after {seen[good]:,} images the quality has not grown beyond doubt, and "
-            "at no moment were train patients told from unseen ones beyond chance."
+            f"{none}"
         )
     told = f"from {seen[harmless]:,} images seen on, train patients are told from unseen ones"
     if harmless == 0:
