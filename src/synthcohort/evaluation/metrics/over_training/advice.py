@@ -20,8 +20,8 @@ def advised(points: Sequence[Mapping]) -> tuple[int, str]:
     if harmless == len(points):
         top = points[-1]["membership"]["interval"][1]
         none = (
-            "at no moment were train patients told from unseen ones beyond chance, though by so "
-            f"many patients an AUC of up to {top:.2f} cannot be excluded at the end."
+            "at no moment were train patients told from unseen ones beyond chance, though with "
+            f"these patients an AUC of up to {top:.2f} cannot be excluded at the end."
         )
         if good == len(points) - 1:
             return seen[-1], f"Go on: the quality still grew at the end, and {none}"
