@@ -16,7 +16,7 @@ from synthcohort.config import Evaluation
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics.membership.denoiser_loss import chosen
 from synthcohort.evaluation.metrics.membership.patient_auc import chance, exposed, told_apart
-from synthcohort.evaluation.metrics.over_training import _advice
+from synthcohort.evaluation.metrics.over_training.advice import advised
 from synthcohort.evaluation.networks.label_classifier import train_classifier
 from synthcohort.evaluation.sets import Set
 from synthcohort.models import moments
@@ -97,6 +97,7 @@ def test_the_moments_of_a_training_show_when_it_has_been_too_long(memorised, tmp
     first, *_, last = points
     assert last["membership"]["value"] > 0.9 and last["membership"]["interval"][0] > 0.5
     assert last["near_copies"]["value"] > first["near_copies"]["value"]
+    assert last["train_loss"]["value"] < last["unseen_loss"]["value"]
     assert last["quality"]["gain"]["value"] == 0 and found["value"] < 10_000
     assert "train patients are told from unseen ones" in found["details"]["advice"]
 
@@ -174,6 +175,7 @@ def test_exposed_patients_are_counted_above_the_surest_unseen_one():
     ("leaks", "gains", "value", "says"),
     [
         ((0, 0, 0, 0), (1, 1, 1), 400, "Go on"),
+        ((0, 0, 0, 0), (1, 1, 1), 400, "an AUC of up to 0.90 cannot be excluded"),
         ((0, 0, 0, 0), (1, 0, 0), 400, "Long enough: after 200 images"),
         ((0, 0, 1, 1), (1, 0, 0), 200, "Stop at 200 images: from 300"),
         ((0, 0, 1, 1), (1, 1, 1), 200, "or bring more patients"),
@@ -186,8 +188,9 @@ def test_the_advice_weighs_what_is_given_away_against_quality(leaks, gains, valu
             "images": 100 * (i + 1),
             "membership": {"interval": [0.6 if leak else 0.4, 0.9]},
             "quality": {"gain": {"interval": [1.0 if gain else -1.0, 2.0]}},
+            "unseen_loss": {"gain": {"interval": [-0.1, 0.1]}},
         }
         for i, (leak, gain) in enumerate(zip(leaks, (*gains, 0), strict=True))
     ]
-    advised, sentence = _advice(points)
-    assert advised == value and says in sentence
+    length, sentence = advised(points)
+    assert length == value and says in sentence

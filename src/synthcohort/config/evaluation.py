@@ -33,11 +33,9 @@ class Evaluation(Settings):
     guidance_scales: Annotated[tuple[Weight, ...], Field(min_length=1)] = (1.0, 1.5, 2.0, 3.0, 5.0)
     """Guidance scales that are compared, beside sampling.guidance."""
     guidance_images: Annotated[int, Field(ge=2)] = 100
-    """Images drawn at each of them; every scale but 1 costs two network evaluations a step."""
+    """Images drawn at each of them, and with the weights of each early moment of the training;
+    every scale but 1 costs two network evaluations a step."""
     membership_patients: Positive = 2_000
     """Most patients of each split on whom membership inference is tried, drawn at random."""
-    over_training_images: Annotated[int, Field(ge=2)] = 100
-    """Images drawn with the weights of each moment of the training that was kept, to see what a
-    longer training gains and what it gives away."""
     neighbours: Positive = 10
     """Neighbours in the numbers for label separation and origin mixing."""

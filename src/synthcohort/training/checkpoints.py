@@ -27,6 +27,8 @@ from synthcohort.tracking.attempts import flatten
 from synthcohort.training.state import State
 
 KEPT = 2
+AVERAGES = "averages"
+"""Where the average weights of early moments are kept, which no training goes on from."""
 
 
 class Checkpoints:
@@ -138,14 +140,13 @@ class Checkpoints:
             UserError: the disk is full.
         """
         weights = {name: tensor.contiguous() for name, tensor in average.state_dict().items()}
-        with atomic_file(self.folder / f"average-{images:012d}.safetensors") as temporary:
+        with atomic_file(self.folder / AVERAGES / f"{images:012d}.safetensors") as temporary:
             _save(weights, temporary, {})
 
     def averages(self) -> dict[int, dict[str, torch.Tensor]]:
         """All that were kept, as state dicts on the CPU, by images seen, in that order."""
         return {
-            int(path.stem.removeprefix("average-")): load_file(path)
-            for path in sorted(self.folder.glob("average-*.safetensors"))
+            int(path.stem): load_file(path) for path in _newest_first(self.folder / AVERAGES)[::-1]
         }
 
     def finish(self) -> None:

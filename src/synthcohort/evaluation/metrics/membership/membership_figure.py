@@ -28,7 +28,7 @@ def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
         left.hist(values, bins, weights=weights, color=colour, histtype="step", linewidth=1.5)
     attack = result["details"]["attack"]
     left.set(xlabel=f"Score of the {attack} attack (no unit)", ylabel="Share of patients (%)")
-    left.legend(fontsize=8)
+    left.legend(loc="upper left", fontsize=8)
     _draw_curves(middle, result, arrays, train, unseen)
     _draw_levels(right, result)
     save(figure, path)

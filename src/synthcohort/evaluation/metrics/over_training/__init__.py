@@ -6,34 +6,30 @@ taken, so that the points differ in nothing but the training.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from synthcohort.config import Evaluation, Sampling
-from synthcohort.evaluation.estimation import frechet
 from synthcohort.evaluation.extractors import classifier as extractor
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.evaluation.metrics.membership import IMAGES
 from synthcohort.evaluation.metrics.membership.denoiser_loss import (
+    by_patient,
     chosen,
     conditions,
     losses,
     scores,
 )
 from synthcohort.evaluation.metrics.membership.patient_auc import strongest
+from synthcohort.evaluation.metrics.over_training.advice import advised
+from synthcohort.evaluation.metrics.over_training.gains import distances, mean_losses
 from synthcohort.evaluation.metrics.over_training.moments_figure import draw
 from synthcohort.evaluation.metrics.over_training.near_copies import QUANTILE, near_copies
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.models import moments
-from synthcohort.numerics.resampling import (
-    groups,
-    jackknife_interval,
-    without_each,
-)
 from synthcohort.progress import progress
 from synthcohort.seeds import derive
 
@@ -54,14 +50,17 @@ MEASURES = (
     ),
 )
 CAPTION = """\
-What a longer training gains and what it gives away, against the images seen until then. Left: how
+What a longer training gains and what it gives away, against the images seen until then. First: how
 well the denoiser's loss tells train patients from unseen ones (AUC over patients, 0.5 is chance).
-Middle: the share of generated images that stand out by their nearness to one train image, as one in
-a hundred images of unseen patients does. Right: the Fréchet distance to real test images in the
-features of the own classifier, lower is better. The same noise is drawn at every moment.
+Second: that loss on both; where the unseen patients' no longer falls with the train patients', the
+model learns by heart. Third: the share of generated images that stand out by their nearness to one
+train image, as one in a hundred images of unseen patients does. Last: the Fréchet distance to real
+test images in the features of the own classifier, lower is better. The same noise is drawn at every
+moment.
 
-Where the curve on the left leaves 0.5 while the one on the right has become level, the training
-should have been shorter. The distances are of few images: compare them with each other only.
+Where the first curve leaves 0.5 while the unseen patients' loss and the distance have become level,
+the training should have been shorter. The distances are of few images: compare them with each other
+only.
 """
 LEVELS = (0.1, 0.3)
 """Of T: the noise levels at which the losses are taken."""
@@ -76,9 +75,10 @@ def measure(
 
     "points" in the details are the moments: "images" seen, "membership" (the stronger attack's area
     over patients; at the first moment, which calibrates the others, the plain attack's),
-    "near_copies" (a share of `settings.over_training_images` images, without guidance) and
-    "quality" (a distance), each {"value", "interval"}; "quality" also has "gain", by how much the
-    end is better, with its paired interval. "advice" is a sentence.
+    "near_copies" (a share of `settings.guidance_images` images, without guidance), the
+    denoiser's mean "train_loss" and "unseen_loss" over patients (1 at the first moment) and
+    "quality" (a distance), each {"value", "interval"}; the last three also have "gain", by how much
+    the end is better, with its paired interval. "advice" is a sentence.
     """
     networks = moments(material.models["diffusion"])
     if len(networks) < 2:
@@ -91,10 +91,10 @@ def measure(
     }
     unseen = np.concatenate([part["val"], part["test"]])
     asked = np.random.default_rng(seed).permutation(cohort.of("test"))
-    asked = asked[: settings.over_training_images]
+    asked = asked[: settings.guidance_images]
     near = near_copies(material, unseen, seed)
     features = _features(settings, seed, material, hardware)
-    of_test, made, points = features(material.sets["test"].images), [], []
+    of_test, made, kept, points = features(material.sets["test"].images), [], [], []
     compared, reference = np.concatenate([part["train"], unseen]), None
     patients = np.unique(cohort.patients[compared])
     train = np.isin(patients, cohort.patients[part["train"]])
@@ -104,6 +104,9 @@ def measure(
             reference = loss if reference is None else reference
             of = scores(loss, reference if points else None, cohort.patients[compared])
             told = {name: (of[name].mean(0)[train], of[name].mean(0)[~train]) for name in of}
+            # All levels count alike, and the first moment is 1.
+            relative = (loss / reference.mean(1, keepdims=True)).mean(0)
+            kept.append(by_patient(relative, cohort.patients[compared]))
             latents, pictures = _drawn(material, network, asked, seed, hardware)
             made.append(features(pictures))
             points.append(
@@ -114,16 +117,21 @@ def measure(
                 }
             )
             bar.update()
-    for point, quality in zip(points, _qualities(of_test, made, material, seed), strict=True):
-        point["quality"] = quality
-    value, advice = _advice(points)
+    more = {
+        "unseen_loss": mean_losses([loss[~train] for loss in kept]),
+        "train_loss": mean_losses([loss[train] for loss in kept]),
+        "quality": distances(of_test, made, material, seed),
+    }
+    for place, point in enumerate(points):
+        point |= {name: figures[place] for name, figures in more.items()}
+    value, advice = advised(points)
     return {
         "extractor": "this system's denoiser; classifier trained on this cohort's train split",
         "layer": f"loss at {len(LEVELS)} noise levels; penultimate",
         "value": value,
         "interval": None,
-        "interval_method": "membership: DeLong over patients; near copies: exact, of images; "
-        "distance: delete-a-group jackknife over test patients and images",
+        "interval_method": "membership: DeLong over patients; losses: t, over patients; near "
+        "copies: exact, of images; distance: delete-a-group jackknife over patients and images",
         "floor": None,
         "n": {name: len(rows) for name, rows in part.items()} | {"synthetic": len(asked)},
         "note": "",
@@ -175,66 +183,3 @@ def _drawn(
             latents.append(raw.float().cpu().numpy())
             images.append(from_model(decoder.decode(raw).sample, material.cohort.images.dtype))
     return np.concatenate(latents), np.concatenate(images)
-
-
-def _qualities(
-    test: np.ndarray, made: Sequence[np.ndarray], material: Material, seed: int
-) -> list[dict]:
-    """The distance of each moment's features from those of real test images, and how much smaller
-    it is at the end, "gain", both with intervals."""
-    first = groups(material.sets["test"].patients, derive(seed, "groups", "test"))
-    second = groups(np.arange(len(made[0])), derive(seed, "groups", "synthetic"))
-
-    def figure(statistic) -> dict:
-        value = statistic(np.ones(len(first), bool), np.ones(len(second), bool))
-        interval = jackknife_interval(value, *without_each(statistic, first, second))
-        return {"value": float(value), "interval": interval}
-
-    def distance(features: np.ndarray):
-        return lambda real, other: frechet.distance(test[real], features[other])
-
-    *_, last = map(distance, made)
-    found = []
-    for of in map(distance, made):
-        quality = figure(of)
-        quality["interval"] = [max(0.0, quality["interval"][0]), quality["interval"][1]]
-        gain = figure(lambda real, other, of=of: of(real, other) - last(real, other))
-        found.append(quality | {"gain": gain})
-    return found
-
-
-def _advice(points: Sequence[Mapping]) -> tuple[int, str]:
-    """The advised number of images seen and why, in a sentence.
-
-    A moment is good enough where the end is not better beyond doubt, and harmless where membership
-    is not above chance beyond doubt, and was not before.
-    """
-    leaks = [point["membership"]["interval"][0] > 0.5 for point in points]
-    worse = [point["quality"]["gain"]["interval"][0] > 0 for point in points]
-    harmless = leaks.index(True) if True in leaks else len(points)
-    good = worse.index(False)  # the end at the latest
-    seen = [point["images"] for point in points]
-    if harmless == len(points):
-        if good == len(points) - 1:
-            return seen[-1], (
-                "Go on: the quality still grew at the end, and at no moment were train patients "
-                "told from unseen ones beyond chance."
-            )
-        return seen[-1], (
-            f"Long enough: after {seen[good]:,} images the quality has not grown beyond doubt, and "
-            "at no moment were train patients told from unseen ones beyond chance."
-        )
-    told = f"from {seen[harmless]:,} images seen on, train patients are told from unseen ones"
-    if harmless == 0:
-        return seen[0], (
-            f"Already {told}: more patients or a smaller network are needed, not another length."
-        )
-    if good < harmless:
-        return seen[harmless - 1], (
-            f"Stop at {seen[harmless - 1]:,} images: {told}, and the quality has not grown beyond "
-            f"doubt after {seen[good]:,}."
-        )
-    return seen[harmless - 1], (
-        f"Stop at {seen[harmless - 1]:,} images, or bring more patients: {told}, while the quality "
-        "still grew."
-    )

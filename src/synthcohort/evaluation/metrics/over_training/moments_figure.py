@@ -3,43 +3,50 @@
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import fill
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthcohort.drawing import BLACK, GREEN, ORANGE, save
+from synthcohort.drawing import BLACK, BLUE, GREEN, ORANGE, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
-    """Membership, near copies and quality over the images seen, the advice above them."""
+    """Membership, losses, near copies and distance over the images seen, the advice above them."""
     from matplotlib.figure import Figure
 
-    points, n = result["details"]["points"], result["n"]
-    seen = [point["images"] for point in points]
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
-    made = f"{n['synthetic']} images"
-    panels = {
-        "membership": ("Membership, AUC over patients", 0.5, "chance"),
-        "near_copies": (
-            f"Near copies, share of {n['synthetic']} images",
-            result["details"]["unseen"],
-            "unseen images",
-        ),
-        "quality": (f"Fréchet distance, {made}, own classifier", None, ""),
-    }
-    for axes, (name, (what, level, legend)) in zip(
-        figure.subplots(1, len(panels)), panels.items(), strict=True
-    ):
-        value = np.array([point[name]["value"] for point in points])
-        ends = np.array([point[name]["interval"] for point in points])
-        error = np.stack([value - ends[:, 0], ends[:, 1] - value]).clip(0)
-        axes.errorbar(seen, value, error, color=ORANGE, marker="o", capsize=3)
-        if level is not None:
-            axes.axhline(level, color=BLACK, linestyle="--", linewidth=1, label=legend)
-        axes.axvline(result["value"], color=GREEN, linestyle=":", label="advised")
-        axes.set(xlabel="Images seen in training", ylabel=what)
+    details, made = result["details"], f"{result['n']['synthetic']} images"
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    (membership, loss), (near, quality) = figure.subplots(2, 2)
+    _draw_curve(membership, details["points"], "membership", ORANGE)
+    membership.axhline(0.5, color=BLACK, linestyle="--", linewidth=1, label="chance")
+    membership.set(ylabel="Membership, AUC over patients", ylim=(0, 1))
+    _draw_curve(loss, details["points"], "train_loss", GREEN, "train patients")
+    _draw_curve(loss, details["points"], "unseen_loss", BLUE, "unseen patients")
+    loss.set(ylabel="Denoiser's loss (1: at the first moment)", ylim=(0, None))
+    _draw_curve(near, details["points"], "near_copies", ORANGE)
+    near.axhline(details["unseen"], color=BLACK, linestyle="--", linewidth=1, label="unseen images")
+    near.set(ylabel=f"Near copies, share of {made}", ylim=(0, None))
+    _draw_curve(quality, details["points"], "quality", ORANGE)
+    quality.set(ylabel=f"Fréchet distance, {made}", ylim=(0, None))
+    for axes in (membership, loss, near, quality):
+        axes.axvline(result["value"], color=BLACK, linestyle=":", linewidth=1, label="advised")
+        axes.set(xlabel="Images seen in training")
         axes.set_xlim(left=0)
-        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    figure.suptitle(fill(result["details"]["advice"], 140), fontsize=10)
+    figure.suptitle(fill(details["advice"], 110), fontsize=10)
     save(figure, path)
+
+
+def _draw_curve(
+    axes: "Axes", points: list[Mapping], name: str, colour: str, legend: str | None = None
+) -> None:
+    seen = [point["images"] for point in points]
+    value = np.array([point[name]["value"] for point in points])
+    ends = np.array([point[name]["interval"] for point in points])
+    error = np.stack([value - ends[:, 0], ends[:, 1] - value]).clip(0)
+    axes.errorbar(seen, value, error, color=colour, marker="o", capsize=3, label=legend)
