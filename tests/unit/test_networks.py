@@ -82,6 +82,9 @@ def test_units_that_all_agree_do_not_make_a_share_certain(value):
     # Clopper and Pearson by hand: 0.025 to the power of one over 13.
     expected = [0.025 ** (1 / 13), 1] if value else [0, 1 - 0.025 ** (1 / 13)]
     assert [low, high] == pytest.approx(expected)
+    # As where every image is judged alike: a balanced accuracy of a half in every draw.
+    low, high = interval_of_share(0.5, np.full(2000, 0.5), 12)
+    assert low < 0.25 and high > 0.75
     inside = interval_of_share(0.5, np.linspace(0.3, 0.7, 2000), 13)
     assert inside == pytest.approx([0.31, 0.69])
 

@@ -102,13 +102,13 @@ def percentile_interval(draws: np.ndarray) -> list[float]:
 def interval_of_share(value: float, draws: np.ndarray, cases: int) -> list[float]:
     """`percentile_interval` of the draws of a share, an accuracy or an area under the ROC curve.
 
-    A bootstrap of units that all agree reaches an end of the scale and does not leave it, however
-    few they are. There the interval is widened by the exact one (Clopper and Pearson 1934) of as
-    large a share of `cases`: the independent units (patients), of the smaller side where there are
-    two.
+    A bootstrap of units that all agree does not leave an end of the scale, or any other value,
+    however few they are. There the interval is widened by the exact one (Clopper and Pearson 1934)
+    of as large a share of `cases`: the independent units (patients), of the smaller side where
+    there are two.
     """
     low, high = percentile_interval(draws)
-    if low > 0 and high < 1:
+    if 0 < low < high < 1:
         return [low, high]
     least, most = binomial_interval(round(value * cases), cases, "exact")
     return [min(low, least), max(high, most)]

@@ -48,6 +48,9 @@ the latter is below the second."""
 SCALES = 2.0 ** torch.arange(-3, 1.01, 0.25)
 """Of the logits, of which the one that suits held-out images best is taken (temperature scaling;
 Guo 2017, section 4.2): a network that is too sure is not judged as one that knows less."""
+TIE = 1.02
+"""A loss on the held-out images above the least by no more than this factor is no worse, so few are
+the patients: the weights that have learnt longer are kept."""
 RECENT = 0.1
 """The weight of a step's loss in the average of the last ones."""
 
@@ -110,7 +113,7 @@ def train(
     or what else `loss_of(logits, targets)` takes) of some of the N numbers that `groups` (N ints:
     what is seen equally often) and `patients` (N ids) tell of. A fifth of the patients are held
     out. The weights kept are those, averaged over the training, whose loss on them was least; it
-    ends when these are of the first half of what has been seen and its own images are known better.
+    ends when that was in the first half of what has been seen and its own images are known better.
     """
     device, autocast = hardware.open(), hardware.autocast()
     hardware.place(network)
@@ -129,7 +132,7 @@ def train(
     averaged = copy.deepcopy(network)
     norm = np.array([next(stream) for _ in range(min(MEASURED, len(learned)))])
     reference = draw(norm, random)[0]
-    best = recent = None
+    best = least = recent = None
     steps, seen, look, still = 0, 0, FIRST, False
     with progress(what, total=images) as bar:
         while seen < images and not still:
@@ -150,12 +153,14 @@ def train(
                 look = RISE * seen
                 _measure_statistics(averaged, reference, hardware)
                 found, scale = judge(averaged)
-                if best is None or found < best[0]:
+                if least is None or found < least[0]:
+                    least = found, seen
+                if found <= TIE * least[0]:
                     kept = {k: v.clone() for k, v in averaged.state_dict().items()}
                     for name in ("head.weight", "head.bias"):
                         kept[name] *= scale
                     best = found, seen, kept
-                known = seen >= 2 * best[1] and recent.item() < KNOWN * best[0]
+                known = seen >= 2 * least[1] and recent.item() < KNOWN * least[0]
                 still = seen >= LEAST and (known or found < TOLD)
     if best is None:
         _measure_statistics(averaged, reference, hardware)

@@ -70,14 +70,21 @@ def _curves(axes: "Axes", result: Mapping, arrays: Mapping[str, np.ndarray]) -> 
             legend = None
     axes.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1, label="chance")
     axes.set(xlabel="False positive rate", ylabel="True positive rate", aspect="equal")
-    axes.legend(loc="lower right", fontsize=7, title="told from real test images", title_fontsize=7)
+    axes.legend(
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.01),
+        fontsize=7,
+        title="told from real test images, a curve a fold",
+        title_fontsize=7,
+    )
 
 
 def _trusted(axes: "Axes", result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
-    said, found, _ = arrays["reliability"]
+    said, found, count = arrays["reliability"]
     error = result["details"]["calibration_error"]
     axes.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1, label="as it says")
-    axes.plot(said, found, "o-", color=ORANGE, label=f"calibration error {error:.2f}")
+    axes.plot(said, found, color=ORANGE, linewidth=1, label=f"calibration error {error:.2f}")
+    axes.scatter(said, found, 10 + 90 * count / count.max(), color=ORANGE)  # by how many images
     axes.set(
         xlabel="Probability of being synthetic, as told",
         ylabel="Share that is synthetic",

@@ -92,9 +92,10 @@ def _curve(axes: "Axes", details: Mapping) -> None:
 
 def _trusted(axes: "Axes", details: Mapping, reliable: Mapping[str, np.ndarray]) -> None:
     axes.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1, label="as it says")
-    for name, (said, right, _) in reliable.items():
+    for name, (said, right, count) in reliable.items():
         error = details[name]["calibration_error"]["value"]
-        axes.plot(said, right, "o-", color=LINES[name], label=f"{name}: error {error:.2f}")
+        axes.plot(said, right, color=LINES[name], label=f"{name}: error {error:.2f}")
+        axes.scatter(said, right, 10 + 90 * count / count.max(), color=LINES[name])
     axes.set(
         xlabel="Probability of the label told",
         ylabel="Share that is right",
