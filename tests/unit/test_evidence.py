@@ -3,9 +3,11 @@ nothing, strangers handed out as synthetic, and one patient leaked among a hundr
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 import trained
 from scipy.ndimage import gaussian_filter
 from trained import HARDWARE, JOURNAL, data
@@ -14,28 +16,38 @@ from synthcohort import config
 from synthcohort.audit.search import search
 from synthcohort.cohort import MANIFEST_COLUMNS, open_cohort
 from synthcohort.config import Autoencoder, Diffusion, Sampling
+from synthcohort.diffusion.sampling import load_schedule
 from synthcohort.evaluation.evaluate import measured
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.sets import Set
 from synthcohort.files import read_json
 from synthcohort.latents.encode import encode
+from synthcohort.models import load_denoiser
+from synthcohort.models.pixels import normalise
 from synthcohort.samples.sampler import Sampler
 
 SPLITS = {"train": 20, "val": 50, "test": 100}
 """Patients, of one image each: what is learnt by heart, what is handed out, what judges it."""
 SIDE = 16
-LEARNING = Diffusion(
-    images=10_000,
-    batch=20,
-    channels=(64, 64),
-    attention=(False, False),
-    blocks=1,
-    learning_rate=2e-3,
-    warmup_images=400,
-    ema_images=500,
-    label_dropout=0.0,
-)
-NOTHING = LEARNING.model_copy(update={"images": 20})
+UNTRAINED = Diffusion(images=20, batch=20, channels=(16,), attention=(False,), blocks=1)
+
+
+class Learnt(torch.nn.Module):
+    """Where a training on a few images without end arrives: the minimiser of its loss, which knows
+    every one of them by heart. Called as the U-Net is, it predicts v."""
+
+    def __init__(self, diffusion: Path, clean: torch.Tensor) -> None:
+        super().__init__()
+        self.config, self.device = load_denoiser(diffusion).config, torch.device("cpu")
+        self.alphas, self.clean = load_schedule(diffusion).alphas_cumprod, clean
+
+    def forward(self, noisy: torch.Tensor, t: torch.Tensor, **_: object) -> SimpleNamespace:
+        a = self.alphas[t.expand(len(noisy)).long()].reshape(-1, 1, 1, 1)
+        far = (noisy[:, None] - a.sqrt()[:, None] * self.clean).square().flatten(2).sum(2)
+        share = (-far / (2 * (1 - a[:, 0, 0]))).softmax(1)
+        clean = torch.einsum("bi,ichw->bchw", share, self.clean)
+        noise = (noisy - a.sqrt() * clean) / (1 - a).sqrt()
+        return SimpleNamespace(sample=a.sqrt() * noise - (1 - a).sqrt() * clean)
 
 
 @pytest.fixture(scope="module")
@@ -86,17 +98,19 @@ def pixels_as_latents(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def memorising(study) -> Path:
-    """A denoiser that has seen each of 20 images 500 times."""
-    trained.diffusion(study, "memorising", LEARNING)
-    return study / "memorising"
+def untrained(study) -> Path:
+    """A denoiser after a single step."""
+    trained.diffusion(study, "untrained", UNTRAINED)
+    return study / "untrained"
 
 
-@pytest.fixture(scope="module")
-def ignorant(study) -> Path:
-    """The same after a single step."""
-    trained.diffusion(study, "ignorant", NOTHING)
-    return study / "ignorant"
+@pytest.fixture
+def memorising(study, untrained, monkeypatch) -> Path:
+    latents = np.load(study / "latents/mean.npy")[: SPLITS["train"]]
+    scale = read_json(study / "autoencoder/config.json")
+    learnt = Learnt(untrained, normalise(torch.from_numpy(latents), scale))
+    monkeypatch.setattr("synthcohort.samples.sampler.load_denoiser", lambda _: learnt)
+    return untrained
 
 
 def drawn(study: Path, diffusion: Path, folder: Path, count: int = 40) -> Path:
@@ -168,32 +182,30 @@ def metric(study: Path, name: str, diffusion: Path, samples: Path) -> dict:
     return measured(name, config.Evaluation(), seed=0, material=given, hardware=HARDWARE)[0]
 
 
-def test_a_model_that_repeats_its_images_is_found_by_every_test(study, memorising, tmp_path):
+def test_a_model_that_repeats_its_images_is_found(study, memorising, tmp_path):
     samples = drawn(study, memorising, tmp_path)
     found, memorised = searched(study, samples, tmp_path)
-    assert memorised["interval"][0] > 0.3
-    assert len({image["train_image"] for image in found["memorised"]}) >= 5
-    assert len(found["copies"]) >= 1
+    assert memorised["value"] > 0.9 and len(found["copies"]) > 30
+    assert len({image["train_image"] for image in found["copies"]}) > 10
     authentic = metric(study, "authenticity", memorising, samples)
     assert authentic["interval"][1] < authentic["floor"]["interval"][0]
     assert "cannot_tell" not in authentic
-    assert metric(study, "membership", memorising, samples)["interval"][0] > 0.6
 
 
-def test_a_model_that_has_seen_nothing_gives_nobody_away(study, ignorant, tmp_path):
-    samples = drawn(study, ignorant, tmp_path)
+def test_a_model_that_has_seen_nothing_gives_nobody_away(study, untrained, tmp_path):
+    samples = drawn(study, untrained, tmp_path)
     found, _ = searched(study, samples, tmp_path)
     assert found["copies"] == []
-    low, high = metric(study, "membership", ignorant, samples)["interval"]
+    low, high = metric(study, "membership", untrained, samples)["interval"]
     assert low < 0.6 and high > 0.4
 
 
-def test_strangers_handed_out_as_synthetic_pass(study, ignorant, tmp_path):
+def test_strangers_handed_out_as_synthetic_pass(study, untrained, tmp_path):
     cohort = open_cohort(**data(study))
     samples = handed_out(cohort.images[cohort.of("val")], tmp_path)
     found, memorised = searched(study, samples, tmp_path)
     assert found["copies"] == [] and memorised["interval"][0] <= 0.05
-    authentic = metric(study, "authenticity", ignorant, samples)
+    authentic = metric(study, "authenticity", untrained, samples)
     low, high = authentic["floor"]["interval"]
     assert authentic["interval"][0] <= high and low <= authentic["interval"][1]
 
