@@ -11,12 +11,15 @@ from synthcohort.results import registry
 
 ORDER = """
 autoencoder autoencoder.ssim fid fid_infinity kid precision_recall precision_recall.recall
-density_coverage density_coverage.coverage frechet_classifier frechet_clip frechet_statistics
-ms_ssim duplicates embedding embedding.label_separation real_or_synthetic
-real_or_synthetic.accuracy utility utility.both utility.few_and_synthetic utility.number
-label_accuracy guidance observer observer.sensitivity observer.specificity copies memorised_share
-nearer_to_train_than_test hits_per_patient authenticity membership reidentification
-reidentification.rank_one
+density_coverage density_coverage.coverage frechet_classifier frechet_clip frechet_dinov2
+frechet_statistics ms_ssim vendi duplicates embedding embedding.classifier_mixing
+embedding.label_separation real_or_synthetic real_or_synthetic.against_decoded
+real_or_synthetic.accuracy utility utility.auc utility.both utility.few_and_synthetic
+utility.number subgroups label_accuracy label_accuracy.auc guidance observer observer.sensitivity
+observer.specificity copies memorised_share nearer_to_train_than_test hits_per_patient
+authenticity membership membership.exposed membership.exposed_at_1_percent over_training
+reidentification reidentification.rank_one training_seeds training_seeds.frechet_classifier
+training_seeds.recall training_seeds.membership
 """
 
 

@@ -20,8 +20,7 @@ import numpy as np
 
 from synthcohort.cohort import blocks
 from synthcohort.config import Evaluation
-from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.through_autoencoder import (
+from synthcohort.evaluation.latent_shares import (
     LEAST_PATIENTS,
     METHOD,
     PLANTED,
@@ -32,6 +31,7 @@ from synthcohort.evaluation.through_autoencoder import (
     of_patients,
     open_space,
 )
+from synthcohort.evaluation.material import Material
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.numerics.manifold import squared_distances

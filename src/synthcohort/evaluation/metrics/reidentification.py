@@ -22,9 +22,7 @@ import numpy as np
 
 from synthcohort.cohort import blocks
 from synthcohort.config import Evaluation
-from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.metrics import not_applicable
-from synthcohort.evaluation.through_autoencoder import (
+from synthcohort.evaluation.latent_shares import (
     LEAST_PATIENTS,
     METHOD,
     PLANTED,
@@ -35,6 +33,8 @@ from synthcohort.evaluation.through_autoencoder import (
     of_patients,
     open_space,
 )
+from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.numerics.manifold import squared_distances

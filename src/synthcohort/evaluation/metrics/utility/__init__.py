@@ -19,6 +19,7 @@ import numpy as np
 
 from synthcohort.config import Evaluation
 from synthcohort.evaluation import covered
+from synthcohort.evaluation.decoded import decoded
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
 from synthcohort.evaluation.metrics.utility.judgement import (
@@ -29,7 +30,6 @@ from synthcohort.evaluation.metrics.utility.judgement import (
     plain,
 )
 from synthcohort.evaluation.metrics.utility.tasks import tasks
-from synthcohort.evaluation.metrics.utility.through_autoencoder import decoded
 from synthcohort.evaluation.metrics.utility.training import Bench
 from synthcohort.evaluation.metrics.utility.utility_figure import draw
 from synthcohort.hardware import Hardware
