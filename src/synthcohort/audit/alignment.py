@@ -49,10 +49,10 @@ class Aligned:
     """P float32: of the part that is most alike, at its own best map. A part smaller than a half
     has to be more alike to reach the same score."""
     how: np.ndarray
-    """P rows that say what has been done to the reference, by the best map of the whole:
-    "mirrored" (bool; before all else), "inverted" (bool), "size" (1.05: larger by 5 %), "angle"
-    (degrees, counter-clockwise), "down" and "across" (pixels that its middle has moved by); and
-    "part": the name of the part that is most alike."""
+    """P rows that say what has been done to the reference, by the best map of the whole: "size"
+    (1.05: larger by 5 %), "angle" (degrees, counter-clockwise), then "mirrored" and "inverted"
+    (bool); "down" and "across" (pixels): where its middle is in the query. And "part": the name of
+    the part that is most alike."""
 
 
 def aligned(
@@ -220,7 +220,7 @@ def _how(
     linear = maps[:, :, :2] * half[:, None] / half  # in pixels
     told = np.empty(len(maps), _HOW)
     told["mirrored"] = np.linalg.det(linear) < 0
-    linear[told["mirrored"], :, 0] *= -1
+    linear[told["mirrored"], 0] *= -1
     told["inverted"] = signs.cpu().numpy() < 0
     told["size"] = np.sqrt(np.abs(np.linalg.det(linear)))
     turned = np.arctan2(linear[:, 1, 0] - linear[:, 0, 1], linear[:, 0, 0] + linear[:, 1, 1])
