@@ -49,10 +49,10 @@ class Aligned:
     """P float32: of the part that is most alike, at its own best map. A part smaller than a half
     has to be more alike to reach the same score."""
     how: np.ndarray
-    """P rows that say what has been done to the reference, by the best map of the whole:
-    "mirrored" (bool; before all else), "inverted" (bool), "size" (1.05: larger by 5 %), "angle"
-    (degrees, counter-clockwise), "down" and "across" (pixels that its middle has moved by); and
-    "part": the name of the part that is most alike."""
+    """P rows that say what has been done to the reference, by the best map of the whole: "size"
+    (1.05: larger by 5 %), "angle" (degrees, counter-clockwise), then "mirrored" and "inverted"
+    (bool); "down" and "across" (pixels): where its middle is in the query. And "part": the name of
+    the part that is most alike."""
 
 
 def aligned(
@@ -61,11 +61,12 @@ def aligned(
     """Compare pairs of images up to geometry, grey values, elasticity, and in part.
 
     The maps tried are sizes of ±12 %, turns by ±8°, shifts of ±10 % of the side, mirrored left to
-    right too, and what a gradient finds from there: shear and unequal sizes as well.
+    right too, and what a gradient finds from there: shear and unequal sizes as well. A pair of
+    48×48 takes some 4 ms of one core.
 
     Args:
         queries: N×C×H×W uint8 or uint16, memory-mapped or not.
-        references: M×C×H×W, of the same size.
+        references: M×C×H×W, of the same size; best decoded once where the queries are.
         pairs: P×2 int64, rows in `queries` and `references`.
     """
     order = np.argsort(pairs[:, 0], kind="stable")  # so that a query is prepared once a block
@@ -219,7 +220,7 @@ def _how(
     linear = maps[:, :, :2] * half[:, None] / half  # in pixels
     told = np.empty(len(maps), _HOW)
     told["mirrored"] = np.linalg.det(linear) < 0
-    linear[told["mirrored"], :, 0] *= -1
+    linear[told["mirrored"], 0] *= -1
     told["inverted"] = signs.cpu().numpy() < 0
     told["size"] = np.sqrt(np.abs(np.linalg.det(linear)))
     turned = np.arctan2(linear[:, 1, 0] - linear[:, 0, 1], linear[:, 0, 0] + linear[:, 1, 1])
