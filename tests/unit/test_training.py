@@ -142,6 +142,8 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_costs_nothing(system, monkeypat
     saved = []
 
     def full(tensors, path, metadata):
+        if not metadata:  # average weights, no checkpoint
+            return real(tensors, path, metadata)
         if saved:
             path.write_bytes(b"half a file")
             raise OSError(errno.ENOSPC, "No space left on device")
