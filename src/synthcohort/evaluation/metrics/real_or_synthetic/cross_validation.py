@@ -48,10 +48,16 @@ def told_apart(
     target = np.repeat([0, 1], [len(part.images) for part in parts])
     units = min(len(set(part.patients)) for part in parts)
     folds = min(most_folds or settings.folds, units)
+    # By label too: what a label has more of in a fold it has less of outside, and a network that
+    # learns from that is wrong more often than by chance.
+    classes = np.concatenate([part.classes for part in parts])
+    kind = np.unique(2 * classes + target, return_inverse=True)[1]
+    if np.bincount(kind).min() < folds:
+        kind = target
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed % 2**32)
     probability, fold = np.empty(len(target)), np.empty(len(target), dtype=int)
     curves, seen = [np.empty((3, 0))], []
-    for i, (learned, held_out) in enumerate(splitter.split(target, target, patients)):
+    for i, (learned, held_out) in enumerate(splitter.split(kind, kind, patients)):
         network = fresh(images.shape[1], images.shape[2:], 2, derive(seed, i, "weights"))
 
         def draw(numbers: np.ndarray, _, of: np.ndarray = learned) -> tuple[np.ndarray, np.ndarray]:

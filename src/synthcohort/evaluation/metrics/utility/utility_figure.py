@@ -63,7 +63,7 @@ def _bars(axes: "Axes", details: Mapping, n: int) -> None:
     axes.set_xticks(range(len(shown)), [words for words, _ in shown.values()], fontsize=8)
     there = details["available"]
     axes.set_xlabel(
-        f"Trained on (the first of N = {n} each; all real {there['train']}, "
+        f"Trained on (the first three: N = {n} each; all real {there['train']}, "
         f"all synthetic {there['synthetic']})",
         fontsize=9,
     )
