@@ -25,6 +25,7 @@ from synthcohort.latents.encode import encode
 from synthcohort.models import load_denoiser
 from synthcohort.models.pixels import normalise
 from synthcohort.samples.sampler import Sampler
+from synthcohort.training.autoencoder import train_autoencoder
 
 SPLITS = {"train": 20, "val": 50, "test": 100}
 """Patients, of one image each: what is learnt by heart, what is handed out, what judges it."""
@@ -68,13 +69,6 @@ def study(tmp_path_factory) -> Path:
     with (folder / "cohort/split.csv").open("w", newline="") as file:
         file.write("image_id,patient_id,split\n")
         file.writelines(f"i{i},p{i},{split}\n" for i, split in enumerate(splits))
-    pixels_as_latents(folder)
-    return folder
-
-
-def pixels_as_latents(folder: Path) -> None:
-    from synthcohort.training.autoencoder import train_autoencoder
-
     train_autoencoder(
         Autoencoder(network="none", patch=4),
         seed=0,
@@ -95,6 +89,7 @@ def pixels_as_latents(folder: Path) -> None:
         hardware=HARDWARE,
         journal=JOURNAL,
     )
+    return folder
 
 
 @pytest.fixture(scope="module")
