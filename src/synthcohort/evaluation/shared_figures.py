@@ -142,7 +142,7 @@ def draw_rows_on(
             told.add(name)
             y = place + off
             axes.plot(entry["interval"], [y, y], color=style["color"], linewidth=2)
-            axes.plot([entry["value"]], [y], linestyle="none", label=label, **style)
+            axes.plot([entry["value"]], [y], linestyle="none", label=label, clip_on=False, **style)
             axes.annotate(
                 f"{entry['value']:.3g}",
                 (max(entry["interval"][1], entry["value"]), y),
@@ -153,8 +153,9 @@ def draw_rows_on(
             )
     axes.set_yticks(range(len(rows)), rows)
     axes.set_ylim(len(rows) - 0.45, -0.55)
-    axes.margins(x=0.1)  # the last number has room
-    axes.set_xlim(left=0 if axes.dataLim.x0 >= 0 else axes.get_xlim()[0])
+    left, right = min(0, axes.dataLim.x0), axes.dataLim.x1
+    room = 0.1 * ((right - left) or 1)  # for the number at the end
+    axes.set_xlim(left - room * (left < 0), right + room)
     axes.set_xlabel(what)
     axes.grid(axis="x", alpha=0.3)
 

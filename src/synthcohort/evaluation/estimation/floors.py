@@ -22,8 +22,8 @@ from synthcohort.seeds import derive
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 METHOD = (
     "delete-a-group jackknife: up to 20 groups of patients (real) or images (synthetic), "
-    "t quantile; of a share of 0 or 1 the exact interval (Clopper and Pearson); the generative "
-    "model is not trained again"
+    "t quantile; of a share within a case of 0 or 1 the exact interval (Clopper and Pearson); the "
+    "generative model is not trained again"
 )
 HELD_AGAINST = {"train": "floor", "decoded": "decoded", "spread": "floor_one_per_patient"}
 """What a result calls the figure of a set that takes the place of the synthetic images."""
@@ -45,8 +45,8 @@ def compared(
 
     `value(name)` is the distance of the set `name` from test; `statistic(name)` the same of parts
     of them, given two boolean masks (test, `name`). `least` and `most` are the ends of what there
-    can be: the jackknife's symmetric interval is cut there. Where `share`, an end says that none
-    or all of the images are so, of which the interval is exact, over patients.
+    can be: the jackknife's symmetric interval is cut there. Where `share`, next to an
+    end almost none or all of the images are so, of which the interval is exact, over patients.
     """
     names = ["synthetic", *(name for name in HELD_AGAINST if name in material.sets)]
     group = {
@@ -56,12 +56,18 @@ def compared(
     without = {name: without_each(statistic(name), group["test"], group[name]) for name in names}
     patients = {name: len(np.unique(material.sets[name].patients)) for name in ("test", *names)}
 
+    def cases(name: str) -> int:
+        return min(patients["test"], patients[name])
+
+    def at_an_end(found: float, name: str) -> bool:
+        return share and min(found, most - found) * cases(name) < 1
+
     def measured(name: str) -> dict:
         found = value(name)
         low, high = jackknife_interval(found, *without[name])
-        if share and found in (0, most):
-            # The same without any group, which makes the jackknife certain where it must not be.
-            low, high = exact_interval(min(found, 1), min(patients["test"], patients[name]))
+        if at_an_end(found, name):
+            # Nearly the same without any group: the jackknife is certain where it must not be.
+            low, high = exact_interval(found, cases(name))
         return {"value": found, "interval": [max(low, least), min(high, most)]}
 
     found = {name: measured(name) for name in names}
@@ -72,7 +78,7 @@ def compared(
         difference = result["value"] - of["value"]
         shared = without["synthetic"][0] - without[name][0]
         own = jackknife_interval(difference, shared, without["synthetic"][1], without[name][1])
-        if share and {result["value"], of["value"]} & {0, most}:
+        if at_an_end(result["value"], "synthetic") or at_an_end(of["value"], name):
             # Nor can the jackknife of the difference see what it cannot see of each.
             own = difference_interval(result, of)
         result[key] = of
