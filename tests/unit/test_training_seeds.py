@@ -70,7 +70,7 @@ def test_a_further_training_is_measured_as_the_first_is(system, tmp_path, monkey
 def result(metric: str, value: float) -> dict:
     entry = {"value": value, "interval": [value - 1, value + 1]}
     floor = {"value": 0.5, "interval": [0.4, 0.6]}
-    details = {"recall": entry, "floor_recall": floor}
+    details = {"recall": entry | {"floor": floor}}
     n = {"train": 8, "test": 8, "synthetic": 8}
     return {"metric": metric, **entry, "floor": floor, "details": details, "n": n}
 

@@ -74,8 +74,8 @@ def gather(*, first: Sequence[Path], again: Sequence[Path], out: Path, journal: 
         }
     arrays = {}
     for name in FIGURES:
-        entry, (metric, _, detail) = figure_of(results, name), name.partition(".")
-        floor = results[metric]["details"][f"floor_{detail}"] if detail else entry["floor"]
+        entry = figure_of(results, name)
+        floor = entry["floor"]
         arrays[name] = np.array([*entry["interval"], *floor["interval"], floor["value"]])
     headline, *others = entries
     result = {

@@ -52,6 +52,7 @@ MEASURES = (
         "higher",
         "The share of synthetic images farther from their nearest train image than that image is "
         "from its own nearest neighbour of another patient (AuthPct).",
+        span=1.0,
     ),
 )
 CAPTION = """\

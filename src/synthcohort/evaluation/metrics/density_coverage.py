@@ -35,6 +35,7 @@ MEASURES = (
         "diversity",
         "higher",
         "The share of real images with a synthetic image in their neighbourhood.",
+        span=1.0,
     ),
 )
 CAPTION = """\

@@ -33,6 +33,7 @@ MEASURES = (
         "lower",
         "The share of synthetic images that are nearer to another one than 99 % of real images, "
         "put through the same autoencoder, are to another patient's.",
+        span=1.0,
     ),
 )
 CAPTION = """\

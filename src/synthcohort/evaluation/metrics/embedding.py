@@ -19,6 +19,7 @@ from synthcohort.config import Evaluation
 from synthcohort.drawing import FEW, save
 from synthcohort.evaluation.estimation.floors import HELD_AGAINST
 from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.networks.label_classifier import cannot_tell
 from synthcohort.evaluation.sets import Set
 from synthcohort.evaluation.shared_figures import ORIGINS
 from synthcohort.hardware import Hardware
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 EXTRACTOR = "bottleneck"
 BESIDE = "classifier"
+MODELS = ("classifier",)
 MEASURES = (
     Measure(
         "embedding",
@@ -104,7 +106,9 @@ def measure(
             separated = separation(features, material, k, derive(own, "separation"))
             details["label_separation"] = separated
         else:
-            details[f"{space}_mixing"] = mixed
+            judge = material.models.get("classifier")
+            why = cannot_tell(judge) if judge else None
+            details[f"{space}_mixing"] = mixed | ({"cannot_tell": why} if why else {})
         places = umap({name: features[name] for name in MIXED}, derive(own, "umap") % 2**32)
         arrays |= {f"{space}_{name}": place for name, place in places.items()}
     result |= {

@@ -12,11 +12,13 @@ import numpy as np
 from synthcohort.config import Evaluation
 from synthcohort.evaluation.estimation import frechet
 from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.networks.label_classifier import cannot_tell
 from synthcohort.evaluation.shared_figures import draw_by_label
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 
 EXTRACTOR = "classifier"
+MODELS = ("classifier",)
 MEASURES = (
     Measure(
         "frechet_classifier",
@@ -41,7 +43,11 @@ little else. The figures can be compared within this cohort and split only.
 def measure(
     settings: Evaluation, *, seed: int, material: Material, hardware: Hardware
 ) -> tuple[dict, dict[str, np.ndarray]]:
-    return frechet.measure(seed, material)
+    result, arrays = frechet.measure(seed, material)
+    judge = material.models.get("classifier")
+    if judge and (why := cannot_tell(judge)):
+        result["cannot_tell"] = why
+    return result, arrays
 
 
 def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:

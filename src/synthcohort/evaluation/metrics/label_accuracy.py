@@ -52,6 +52,7 @@ MEASURES = (
         "higher",
         "The same as the area under the ROC curve, each label against the others: how well images "
         "asked for a label are told from the rest, wherever the threshold lies.",
+        span=0.5,
     ),
 )
 CAPTION = """\

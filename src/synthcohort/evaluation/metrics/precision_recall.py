@@ -23,6 +23,7 @@ MEASURES = (
         "fidelity",
         "higher",
         "Precision: the share of synthetic images that lie among the real ones in feature space.",
+        span=1.0,
     ),
     Measure(
         "precision_recall.recall",
@@ -32,6 +33,7 @@ MEASURES = (
         "higher",
         "The share of real images that lie among the synthetic ones in feature space; low values "
         "mean that kinds of images are missing.",
+        span=1.0,
     ),
 )
 CAPTION = """\

@@ -54,6 +54,7 @@ MEASURES = (
         "lower",
         "The share of synthetic images that a matcher would take for a patient before that "
         "patient's own second scan.",
+        span=1.0,
     ),
     Measure(
         "reidentification.rank_one",
@@ -63,6 +64,7 @@ MEASURES = (
         "",
         "How well patients can be told at all here: how often a real scan finds the other scan of"
         " its patient. Where it is low, the line above says little.",
+        span=1.0,
     ),
 )
 CAPTION = """\

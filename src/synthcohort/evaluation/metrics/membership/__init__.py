@@ -43,6 +43,7 @@ MEASURES = (
         "lower",
         "How well the denoiser's loss tells its train patients from patients it has not seen; AUC"
         " 0.5 is guessing, 1 gives every train patient away.",
+        span=0.5,
     ),
     Measure(
         "membership.exposed",
@@ -52,6 +53,7 @@ MEASURES = (
         "lower",
         "The share of train patients that the denoiser's loss gives away for certain: it is more "
         "telling on them than on any of the unseen patients.",
+        span=1.0,
     ),
     Measure(
         "membership.exposed_at_1_percent",
@@ -61,6 +63,7 @@ MEASURES = (
         "lower",
         "The share of train patients that are told where one in a hundred unseen patients is taken "
         "for a train patient.",
+        span=1.0,
     ),
 )
 CAPTION = """\

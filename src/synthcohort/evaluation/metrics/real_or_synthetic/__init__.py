@@ -35,6 +35,7 @@ MEASURES = (
         "lower",
         "How well a network tells synthetic from real images, cross-validated by patient; 0.5 is "
         "guessing and what we want, 1 means that every image gives itself away.",
+        span=0.5,
     ),
     Measure(
         "real_or_synthetic.against_decoded",
@@ -44,6 +45,7 @@ MEASURES = (
         "lower",
         "The same against real train images that have gone through this run's autoencoder: what "
         "gives synthetic images away besides the autoencoder's blur.",
+        span=0.5,
     ),
     Measure(
         "real_or_synthetic.accuracy",

@@ -61,6 +61,7 @@ MEASURES = (
         "higher",
         "The same as the area under the ROC curve, which does not depend on where the classifier "
         "sets its threshold.",
+        span=0.5,
     ),
     Measure(
         "utility.both",
