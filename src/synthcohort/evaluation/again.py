@@ -95,11 +95,11 @@ def measure_again(
             opened | {"synthetic": again},
             label_names,
             values,
-            data,
-            [drawn],
-            models,
-            about,
-            out.parent,
+            cohort=data,
+            samples=[drawn],
+            models=models,
+            about=about,
+            work=out.parent,
         )
         results[name], _ = measured(name, settings, seed=seed, material=material, hardware=hardware)
     write_json(out, {"training": training, "results": results})
