@@ -91,3 +91,16 @@ def test_the_trainings_are_gathered_to_mean_smallest_and_largest(tmp_path):
     assert found["details"].keys() == {"frechet_classifier", "recall", "membership"}
     with Image.open(draw_record(out, tmp_path)) as figure:
         assert figure.width > 500
+
+
+def test_what_does_not_apply_is_left_out(tmp_path):
+    names = ("fid", "frechet_classifier", "precision_recall")
+    results = {name: result(name, 2.0) for name in names}
+    results["membership"] = {"metric": "membership", "value": None, "interval": None, "floor": None}
+    for name, of in results.items():
+        write_json(tmp_path / f"{name}.json", of)
+    write_json(tmp_path / "again.json", {"training": 2, "results": results})
+    first, out = [tmp_path / f"{name}.json" for name in results], tmp_path / "training_seeds.json"
+    training_seeds.gather(first=first, again=[tmp_path / "again.json"], out=out, journal=JOURNAL)
+    assert read_json(out)["details"].keys() == {"frechet_classifier", "recall"}
+    assert draw_record(out, tmp_path).is_file()

@@ -103,7 +103,8 @@ def measure_again(
         )
         results[name], _ = measured(name, settings, seed=seed, material=material, hardware=hardware)
     write_json(out, {"training": training, "results": results})
-    journal.result(**{name: figure_of(results, name)["value"] for name in FIGURES})
+    values = {name: figure_of(results, name)["value"] for name in FIGURES}
+    journal.result(**{name: value for name, value in values.items() if value is not None})
 
 
 def _features(

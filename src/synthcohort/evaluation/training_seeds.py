@@ -60,22 +60,31 @@ def gather(*, first: Sequence[Path], again: Sequence[Path], out: Path, journal: 
     the `first` training (<metric>.json) and the files that `again.measure_again` left.
 
     "value" is the mean FID over the trainings, "interval" the smallest and the largest, as told in
-    "interval_method"; "details" has the same of the other figures, each with the "values".
+    "interval_method"; "details" has the same of the other figures, each with the "values". One that
+    does not apply to this cohort is left out.
     """
     results = {result["metric"]: result for result in map(read_json, first)}
     trainings = [results, *(read_json(path)["results"] for path in again)]
     entries = {}
     for name in FIGURES:
         found = [figure_of(training, name)["value"] for training in trainings]
+        if None in found:
+            continue
         entries[name.split(".")[-1]] = {
             "value": float(np.mean(found)),
             "interval": [min(found), max(found)],
             "values": found,
         }
     arrays = {}
+<<<<<<< HEAD
     for name in FIGURES:
         entry = figure_of(results, name)
         floor = entry["floor"]
+=======
+    for name in (name for name in FIGURES if name.split(".")[-1] in entries):
+        entry, (metric, _, detail) = figure_of(results, name), name.partition(".")
+        floor = results[metric]["details"][f"floor_{detail}"] if detail else entry["floor"]
+>>>>>>> authenticity
         arrays[name] = np.array([*entry["interval"], *floor["interval"], floor["value"]])
     headline, *others = entries
     result = {
@@ -101,8 +110,10 @@ def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
 
     headline, *_ = FIGURES
     entries = {headline: result} | result["details"]
-    figure = Figure(figsize=(2.6 * len(FIGURES), 3.4), layout="constrained")
-    for axes, (name, title) in zip(figure.subplots(1, len(FIGURES)), FIGURES.items(), strict=True):
+    titles = {name: title for name, title in FIGURES.items() if name in arrays}
+    figure = Figure(figsize=(2.6 * len(titles), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(titles), squeeze=False)[0]
+    for axes, (name, title) in zip(panels, titles.items(), strict=True):
         values = entries[name.split(".")[-1]]["values"]
         low, high, bottom, top, floor = arrays[name]
         axes.axhspan(bottom, top, color=GREEN, alpha=0.2, linewidth=0)
