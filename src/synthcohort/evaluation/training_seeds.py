@@ -76,15 +76,9 @@ def gather(*, first: Sequence[Path], again: Sequence[Path], out: Path, journal: 
             "values": found,
         }
     arrays = {}
-<<<<<<< HEAD
-    for name in FIGURES:
+    for name in (name for name in FIGURES if name.split(".")[-1] in entries):
         entry = figure_of(results, name)
         floor = entry["floor"]
-=======
-    for name in (name for name in FIGURES if name.split(".")[-1] in entries):
-        entry, (metric, _, detail) = figure_of(results, name), name.partition(".")
-        floor = results[metric]["details"][f"floor_{detail}"] if detail else entry["floor"]
->>>>>>> authenticity
         arrays[name] = np.array([*entry["interval"], *floor["interval"], floor["value"]])
     headline, *others = entries
     result = {
