@@ -127,7 +127,7 @@ def draw_planted(path: Path, planted: Mapping) -> None:
     from matplotlib.figure import Figure
 
     rows = planted["rows"]
-    ways = list(rows[0]["found"])
+    ways = sorted(rows[0]["found"], key=lambda way: (way == "any", way))
     shares = np.array([[row["found"][way] for way in ways] for row in rows])
     figure = Figure(figsize=(9, 1.6 + 0.27 * len(rows)), layout="constrained")
     axes = figure.subplots()
@@ -139,7 +139,6 @@ def draw_planted(path: Path, planted: Mapping) -> None:
     axes.set_xticks(range(len(ways)), [way.replace(", ", "\n") for way in ways], fontsize=8)
     axes.xaxis.tick_top()
     axes.axvline(ways.index("any") - 0.5, color=BLACK, linewidth=1)
-    axes.axvline(ways.index("any") + 0.5, color=BLACK, linewidth=1)
     alarms = planted["false_alarms"]
     axes.set_xlabel(
         f"Share found (%) of {rows[0]['n']} train images in each disguise, decoded once.\n"
