@@ -50,8 +50,9 @@ def losses(
     from synthcohort.models.condition import predict
     from synthcohort.models.pixels import normalise
 
-    device, models = hardware.exact().open(), material.models
-    network = load_denoiser(denoiser).to(device)
+    hardware, models = hardware.exact(), material.models
+    network = load_denoiser(denoiser).to(device := hardware.open())
+    hardware.prepare(network, pays=False)
     schedule = load_schedule(models["diffusion"])
     schedule.alphas_cumprod = schedule.alphas_cumprod.to(device)
     told = conditions(material, rows)

@@ -64,6 +64,8 @@ only.
 """
 LEVELS = (0.1, 0.3)
 """Of T: the noise levels at which the losses are taken."""
+PATIENTS = 100
+"""Most patients of a part whose losses are taken: enough for a curve."""
 STEPS = 20
 BLOCK = 256
 
@@ -86,7 +88,7 @@ def measure(
     seed = derive(seed, "evaluation", "over_training")
     cohort = material.cohort
     part = {
-        name: chosen(material, name, settings.membership_patients, IMAGES, seed)
+        name: chosen(material, name, min(PATIENTS, settings.membership_patients), IMAGES, seed)
         for name in ("train", "val", "test")
     }
     unseen = np.concatenate([part["val"], part["test"]])
@@ -170,6 +172,7 @@ def _drawn(
     device, models = hardware.open(), material.models
     decoder = load_autoencoder(models["autoencoder"]).to(device)
     denoiser, schedule = load_denoiser(network).to(device), load_schedule(models["diffusion"])
+    hardware.prepare(denoiser, pays=False)
     told = conditions(material, asked)
     seeds = [derive(seed, "noise", place) for place in range(len(asked))]
     latents, images = [], []
