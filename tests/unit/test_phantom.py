@@ -40,7 +40,7 @@ def checksums(root: Path) -> dict[str, str]:
 
 def test_it_is_a_source():
     assert "phantom" in sources.names()
-    assert phantom.Source().patients == 1_400
+    assert phantom.Source().patients == 1_200
 
 
 def test_it_lies_on_disk_as_a_bids_dataset(root):

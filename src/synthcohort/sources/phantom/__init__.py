@@ -33,7 +33,7 @@ _CENTRE = (0.0, -4.0, 22.0)  # mm, of the volume, from the commissures
 
 class Source(Settings):
     kind: Literal["phantom"] = "phantom"
-    patients: Annotated[int, Field(ge=2)] = 1_400
+    patients: Annotated[int, Field(ge=2)] = 1_200
     """Patients, half of them in each group; the odd one is NC."""
     second_sessions: Annotated[float, Field(ge=0, le=1)] = 0.25
     """Share of the patients who were scanned twice, one to two years apart."""
