@@ -138,7 +138,7 @@ def handed_out(images: np.ndarray, folder: Path) -> Path:
 def searched(study: Path, samples: Path, folder: Path) -> tuple[dict, dict]:
     """What the audit's search has found, and the share of memorised images."""
     search(
-        config.Audit(),
+        config.Audit(detector_images=256, planted=4),
         seed=2,
         **data(study),
         latents=study / "latents",
