@@ -1,8 +1,9 @@
 """The ways in which a train image is looked for among others, and what each says of every image.
 
 In pixels, in patches, by a detector trained for it, of the whole image and of its halves, and by
-aligning an image with the train images that these name. A way
-gives each image a score, the higher the more alike, and its most alike train image. From which score on an image counts as a copy is `limits`'s.
+aligning an image with the train images that these name. A way gives each image a score, the higher
+the more alike, and its most alike train image. From which score on an image counts as a copy is
+`limits`'s.
 """
 
 from collections.abc import Callable, Mapping
