@@ -9,7 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from test_audit import Blurring, decoded, measured, run, shard, write_cohort
 
-from synthcohort.audit import disguises, planted
+from synthcohort.audit import disguises, planted, ways
 
 SIDE, PATIENTS = 32, 120
 # In pixels, and what only a detector or an alignment finds.
@@ -112,6 +112,20 @@ def test_the_worst_off_patient_is_told(searched):
     hits, worst = measured(searched.result, "hits_per_patient"), searched.result["worst_off"]
     assert 0 < hits["value"] < 0.5 and sum(one["copies"] for one in worst) > 0
     assert worst[0]["copies"] == max(one["copies"] for one in worst)
+
+
+@pytest.mark.parametrize("count", [3, 6, 40])
+def test_every_image_is_aligned_with_those_of_as_many_patients(count):
+    patients, random = np.repeat(np.arange(count), 5), np.random.default_rng(0)
+    shape = 200, min(ways.PATIENTS, count)
+    whole, part = (
+        np.argsort(random.random((200, count)))[:, : shape[1]] * 5 + random.integers(5, size=shape)
+        for _ in range(2)
+    )
+    plain = random.integers(5 * count, size=200)
+    for i, chosen in enumerate(ways._candidates(whole, part, [plain], patients)):
+        assert {whole[i, 0], part[i, 0], plain[i]} <= set(chosen)
+        assert len(set(patients[chosen])) == shape[1]
 
 
 def test_disguised_images_stay_in_the_type_of_the_cohort():

@@ -48,6 +48,15 @@ def test_a_disguised_train_image_is_known_again(learnt, name):
     assert (alike.score > limit).mean() > 0.7
 
 
+def test_each_candidate_is_of_another_patient(learnt):
+    images, network = learnt
+    for way in found(network, images[:40], images).values():
+        patients = np.sort(way.places // 2, axis=1)
+        assert patients.shape == (40, detector.CANDIDATES) and np.diff(patients).min() > 0
+    few = found(network, images[:3], images[:6])["whole"].places
+    assert few.shape == (3, 3), "there are three patients"
+
+
 def test_half_an_image_is_known_again(learnt):
     images, network = learnt
     halves = images[:40].copy()

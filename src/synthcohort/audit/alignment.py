@@ -13,15 +13,14 @@ other: `margins` is what tells them apart.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
+from synthcohort.audit import coarse
+from synthcohort.audit.registration import bent, blurred, refined, texture, warped
 from synthcohort.hardware import Hardware
 from synthcohort.progress import progress
-
-if TYPE_CHECKING:
-    import torch
 
 # Larger images are compared at this length of their longer side.
 LARGEST = 64
@@ -45,14 +44,19 @@ class Aligned:
     """P float32: of the whole images, at the best map."""
     elastic: np.ndarray
     """P float32: the same, with the query bent by a few pixels to lie on the reference."""
-    part: np.ndarray
-    """P float32: of the part that is most alike, at its own best map. A part smaller than a half
-    has to be more alike to reach the same score."""
+    parts: np.ndarray
+    """P×9 float32: of each part (`coarse.PARTS` without the whole), at the best map tried. A part
+    smaller than a half has to be more alike to reach the same score."""
     how: np.ndarray
     """P rows that say what has been done to the reference, by the best map of the whole: "size"
     (1.05: larger by 5 %), "angle" (degrees, counter-clockwise), then "mirrored" and "inverted"
     (bool); "down" and "across" (pixels): where its middle is in the query. And "part": the name of
     the part that is most alike."""
+
+    @property
+    def part(self) -> np.ndarray:
+        """P float32: of the part that is most alike."""
+        return self.parts.max(1)
 
 
 def aligned(
@@ -122,18 +126,17 @@ _HOW = [
     ("across", np.float32),
     ("part", "U20"),
 ]
-_NOTHING = (*[np.empty(0, np.float32)] * 3, np.empty(0, _HOW))
+_NOTHING = (
+    *[np.empty(0, np.float32)] * 2,
+    np.empty((0, len(coarse.PARTS) - 1), np.float32),
+    np.empty(0, _HOW),
+)
 
 
 def _compare(
-    queries: np.ndarray, references: np.ndarray, pairs: np.ndarray, device: "torch.device"
+    queries: np.ndarray, references: np.ndarray, pairs: np.ndarray, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The four columns of `Aligned` for B pairs."""
-    import torch
-
-    from synthcohort.audit import coarse
-    from synthcohort.audit.registration import bent, refined, warped
-
     sides = []
     for images, rows, blurs in ((queries, pairs[:, 0], (0,)), (references, pairs[:, 1], BLURS)):
         unique, place = np.unique(rows, return_inverse=True)
@@ -166,41 +169,34 @@ def _compare(
     score, blur = torch.stack(scores).max(0)
     score = score.view(-1, tried, len(coarse.PARTS))
     whole, at = score[:, :, 0].max(1)
-    part, name = coarse.weighed(score, member)[:, :, 1:].amax(1).max(1)
+    in_parts = coarse.weighed(score, member)[:, :, 1:].amax(1)
     every = torch.arange(len(at), device=device) * tried + at
     target = targets[blur[every, 0], b]
     bowed = bent(seen[every], inside[every], target).flatten(1)
     target = target.flatten(1)
     elastic = (bowed * target).sum(1) / (bowed.norm(dim=1) * target.norm(dim=1)).clamp_min(NONE)
-    found = (values.cpu().numpy() for values in (whole, elastic, part))
-    names = np.array(list(coarse.PARTS))[1 + name.cpu().numpy()]
+    found = (values.cpu().numpy() for values in (whole, elastic, in_parts))
+    names = np.array(list(coarse.PARTS))[1 + in_parts.argmax(1).cpu().numpy()]
     return *found, _how(maps[every], signs[every], queries.shape[2:], names)
 
 
 def _textures(
-    images: np.ndarray, blurs: tuple[float, ...], device: "torch.device"
-) -> tuple["torch.Tensor", "torch.Tensor"]:
+    images: np.ndarray, blurs: tuple[float, ...], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Of N×C×H×W images the textures that are compared, after each blur (K×N×h×w), and those of the
     coarse search (N×24×24)."""
-    import torch
-
-    from synthcohort.audit.coarse import SMALL, SMALL_BAND
-    from synthcohort.audit.registration import blurred, texture
-
     grey = images.mean(1, dtype=np.float32) / np.iinfo(images.dtype).max
     shrink = min(1, LARGEST / max(grey.shape[1:]))
     grey = torch.from_numpy(grey).to(device)
-    small = texture(_resized(grey, SMALL, SMALL), SMALL_BAND)
-    grey = _resized(grey, *(round(shrink * length) for length in grey.shape[1:]))
+    small = texture(resized(grey, coarse.SMALL, coarse.SMALL), coarse.SMALL_BAND)
+    grey = resized(grey, *(round(shrink * length) for length in grey.shape[1:]))
     pixel = min(1, max(grey.shape[1:]) / 48)
     views = [grey if blur == 0 else blurred(grey, blur * pixel) for blur in blurs]
     return torch.stack([texture(view) for view in views]), small
 
 
-def _resized(images: "torch.Tensor", height: int, width: int) -> "torch.Tensor":
+def resized(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """N×H×W to another size, by the mean of what each new pixel covers."""
-    import torch
-
     sides = []
     for length, new in zip(images.shape[1:], (height, width), strict=True):
         edges, pixel = np.linspace(0, length, new + 1), np.arange(length)
@@ -211,7 +207,7 @@ def _resized(images: "torch.Tensor", height: int, width: int) -> "torch.Tensor":
 
 
 def _how(
-    maps: "torch.Tensor", signs: "torch.Tensor", size: tuple[int, int], parts: np.ndarray
+    maps: torch.Tensor, signs: torch.Tensor, size: tuple[int, int], parts: np.ndarray
 ) -> np.ndarray:
     """The column `how` of N maps: what has been done to the reference to get the query."""
     height, width = size

@@ -99,6 +99,12 @@ def members(device: torch.device) -> torch.Tensor:
     return member.flatten(1)
 
 
+def overlapping() -> np.ndarray:
+    """9×9 bools: which of the parts, the whole left out, have pixels in common."""
+    member = members(torch.device("cpu")).numpy()[1:]
+    return member @ member.T > 0
+
+
 def weighed(score: torch.Tensor, member: torch.Tensor) -> torch.Tensor:
     """Correlations (…×10) as those of halves that would be as unlikely by chance: Fisher's z by the
     square root of the size."""

@@ -42,7 +42,7 @@ IN_PART = 0.4
 NEGATIVE = 0.15
 """The share of the decoded images that are decoded as a negative."""
 MOVED = 3.0
-AROUND, CANDIDATES = 10, 4
+AROUND, CANDIDATES = 10, 6
 
 
 class Network(nn.Module):
@@ -88,7 +88,8 @@ class Alike:
     score: np.ndarray
     """N float64: how much more alike the image is to its train image than to those of others."""
     places: np.ndarray
-    """N×K int64: the most alike train images, the best first, as places in the references."""
+    """N×K int64: of each of the K most alike patients the most alike train image, the best first,
+    as places in the references. There are CANDIDATES, or as many as there are patients."""
 
 
 def train(
@@ -252,7 +253,11 @@ def _best(
     taken = strange & (rank <= AROUND)
     around = (value * taken).sum(1) / taken.sum(1).clamp_min(1)
     score = (value[:, 0] - around).double().cpu().numpy()
-    return score, place[:, :CANDIDATES].cpu().numpy()
+    places = []
+    for _ in range(min(CANDIDATES, int(of.max()) + 1)):
+        places.append(best.argmax(1))
+        best = best.masked_fill(of == of[places[-1], None], -torch.inf)
+    return score, torch.stack(places, 1).cpu().numpy()
 
 
 def _small(images: np.ndarray) -> torch.Tensor:

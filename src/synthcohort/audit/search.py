@@ -29,6 +29,7 @@ MEASURES = (
         "lower",
         "The share of synthetic images that repeat a train image, as it is, moved, recoloured or "
         "in part, beyond what images of unseen patients do; among these in the floor.",
+        span=1.0,
     ),
     Measure(
         "memorised_share",
@@ -37,6 +38,7 @@ MEASURES = (
         "privacy",
         "lower",
         "Synthetic images as near to a train image as the nearest few real test images are.",
+        span=1.0,
     ),
     Measure(
         "nearer_to_train_than_test",
@@ -46,6 +48,7 @@ MEASURES = (
         "near",
         "The share of synthetic images nearer to a train image than to any test image; the floor "
         "is that share with the patients shuffled between train and test.",
+        span=1.0,
     ),
     Measure(
         "hits_per_patient",
@@ -55,6 +58,7 @@ MEASURES = (
         "lower",
         "The largest share of synthetic images that have one and the same train patient nearest; "
         "the same of images of unseen patients in the floor.",
+        span=1.0,
     ),
 )
 QUANTILES = [0, 0.01, 0.05, 0.25, 0.5, 0.75, 1]
@@ -179,6 +183,10 @@ def search(
         {
             "name": "memorised_share",
             "n": n,
+            "patients": {
+                name: len(np.unique(data.patients[rows]))
+                for name, rows in (("train", train), ("test", test))
+            },
             "confidence": 0.95,
             "interval_method": "the wider of Wilson, over the synthetic images, and bootstrap over "
             "the test patients, by whom the limit is set",

@@ -51,7 +51,7 @@ class Verdict:
     def correlation(self, i: int) -> float:
         """The highest correlation that an image has with a train image by any comparison of
         pixels, laid over each other or not."""
-        scores = [look.score[i] for way, look in self.looks.items() if not ways.learnt(way)]
+        scores = [look.score[i] for way, look in self.looks.items() if ways.correlates(way)]
         return float(1 - np.exp(-max(scores)))
 
     def listed(self) -> list[int]:

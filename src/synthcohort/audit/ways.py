@@ -1,8 +1,9 @@
 """The ways in which a train image is looked for among others, and what each says of every image.
 
-In pixels, by a detector trained for it, of the whole image and of its halves, and by aligning an
-image with the train images that these name. A way gives each image a score, the higher the more
-alike, and its most alike train image. From which score on an image counts as a copy is `limits`'s.
+In pixels, in patches, by a detector trained for it, of the whole image and of its halves, and by
+aligning an image with the train images that these name. A way gives each image a score, the higher
+the more alike, and its most alike train image. From which score on an image counts as a copy is
+`limits`'s.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,27 +11,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthcohort.audit import copies, detector
-from synthcohort.audit.alignment import aligned
+from synthcohort.audit import copies, detector, patches
+from synthcohort.audit.alignment import aligned, margins
+from synthcohort.audit.coarse import overlapping
 from synthcohort.audit.limits import EXACT
 from synthcohort.audit.reenacting import reenacted
 from synthcohort.cohort import blocks
 from synthcohort.hardware import Hardware
 
 # What people read, in the order in which a way is named where several have found an image.
-PIXELS, REPEATED, ALIGNED, BENT, PART, DETECTOR, HALVES = (
+PIXELS, REPEATED, ALIGNED, BENT, PART, PATCHES, DETECTOR, HALVES = (
     "pixels",
     "re-enacted",
     "aligned",
     "bent",
     "in part",
+    "in patches",
     "detector",
     "detector, halves",
 )
-GROUPS = (PIXELS, REPEATED, ALIGNED, BENT, PART, DETECTOR, HALVES)
-# Of the train images that the detector finds most alike, as a whole and by a half, how many are
-# aligned with an image; the one most alike in pixels is, too.
-WHOLE, IN_PART = 2, 1
+# The same as of that name, by how far the score stands above those of other patients.
+APART = {way: f"{way}, apart" for way in (ALIGNED, BENT, PART)}
+GROUPS = (PIXELS, REPEATED, ALIGNED, BENT, PART, *APART.values(), PATCHES, DETECTOR, HALVES)
+# An image is aligned with train images of so many patients, or of all: what it is like beside them
+# tells a copy from an image that is like everybody's.
+PATIENTS = detector.CANDIDATES
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ class Look:
     """What one way of looking says of N images."""
 
     score: np.ndarray
-    """N float64, higher: more alike."""
+    """N float64, higher: more alike. Of a correlation what is missing to 1, as −log; of the
+    detector, in patches and of what stands apart how far it is above that of other patients."""
     place: np.ndarray
     """N int64: the train image that it is most alike to, as a place among the M."""
 
@@ -103,21 +109,40 @@ def look(queries: np.ndarray, among: Known, hardware: Hardware) -> dict[str, Loo
         for way, match in matches.items():
             found[f"{PIXELS}: {form}, {way}"] = Look(_score(match.missing), match.place)
     named = detector.most_alike(among.network, queries, among.descriptors, among.patients, hardware)
-    candidates = [
-        named["whole"].places[:, :WHOLE],
-        named["part"].places[:, :IN_PART],
-        found[f"{PIXELS}: its reconstruction, {copies.AS_IT_IS}"].place[:, None],
-    ]
-    found |= _aligned(queries, among, np.concatenate(candidates, axis=1), hardware)
+    plain = found[f"{PIXELS}: its reconstruction, {copies.AS_IT_IS}"].place
+    found[PATCHES] = Look(*patches.most_alike(queries, among.decoded, among.patients, hardware))
+    candidates = _candidates(
+        named["whole"].places,
+        named["part"].places,
+        [plain, found[PATCHES].place],
+        among.patients,
+    )
+    found |= _aligned(queries, among, candidates, hardware)
     for way, name in ((DETECTOR, "whole"), (HALVES, "part")):
         found[way] = Look(named[name].score, named[name].places[:, 0])
     return found
 
 
+def _candidates(
+    whole: np.ndarray, part: np.ndarray, others: list[np.ndarray], patients: np.ndarray
+) -> np.ndarray:
+    """N×K places, some of them twice: the most alike train images by the detector as a `whole` and
+    by a `part` (N×k, a patient each, the best first) and in `others` (N places each), and more
+    until there are PATIENTS patients, or as many as there are."""
+    first = np.stack([whole[:, 0], part[:, 0], *others], 1)
+    ranked = np.concatenate([first, part[:, 1:2], whole[:, 1:]], 1)
+    number = np.unique(patients, return_inverse=True)[1][ranked]
+    # Whether there is one of the same patient before it.
+    again = np.tril(number[:, :, None] == number[:, None], -1).any(2)
+    order = np.argsort(again, axis=1, kind="stable")[:, : whole.shape[1]]
+    return np.concatenate([first, np.take_along_axis(ranked, order, 1)], 1)
+
+
 def _aligned(
     queries: np.ndarray, among: Known, candidates: np.ndarray, hardware: Hardware
 ) -> dict[str, Look]:
-    """By aligning each of the N queries with its K candidates (N×K places): its best score."""
+    """By aligning each of the N queries with its K candidates (N×K places): its best score, and how
+    far that stands above the best of another patient."""
     every = np.arange(len(queries))
     numbered = np.stack([np.repeat(every, candidates.shape[1]), candidates.ravel()], 1)
     pairs, back = np.unique(numbered, axis=0, return_inverse=True)
@@ -125,14 +150,25 @@ def _aligned(
     result = aligned(queries, among.decoded, pairs, hardware)
     found = {}
     for way, alike in ((ALIGNED, result.whole), (BENT, result.elastic), (PART, result.part)):
-        score = _score(1 - alike.astype(np.float64))[back]
-        best = score.argmax(1)
-        found[way] = Look(score[every, best], candidates[every, best])
+        best = back[every, alike[back].argmax(1)]
+        place = pairs[best, 1]
+        found[way] = Look(_score(1 - alike[best].astype(np.float64)), place)
+        # The other half may be somebody else's, just as alike.
+        rivals = _where(result.parts, best, pairs) if way == PART else alike
+        above = margins(rivals, pairs, among.patients)
+        found[APART[way]] = Look(above[best].astype(np.float64), place)
     best = back[every, result.whole[back].argmax(1)]
     missing = reenacted(
         queries, among.images, among.train, pairs[best], result.how[best], among.through, hardware
     )
     return found | {REPEATED: Look(_score(missing), pairs[best, 1])}
+
+
+def _where(parts: np.ndarray, best: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Of P pairs, with P×9 scores by part, the highest where the best pair of the same query is
+    most alike: of the parts that overlap with that one."""
+    there = overlapping()[parts[best].argmax(1)]
+    return np.where(there[pairs[:, 0]], parts, -1).max(1)
 
 
 def _score(missing: np.ndarray) -> np.ndarray:
@@ -145,9 +181,9 @@ def group(way: str) -> str:
     return way.split(":")[0]
 
 
-def learnt(way: str) -> bool:
-    """Whether its score is the detector's and not a correlation."""
-    return way in (DETECTOR, HALVES)
+def correlates(way: str) -> bool:
+    """Whether its score comes from one correlation: not the detector's, nor a margin."""
+    return group(way) in (PIXELS, REPEATED, ALIGNED, BENT, PART)
 
 
 def by_group(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -36,7 +36,6 @@ from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.numerics.manifold import squared_distances
 from synthcohort.numerics.neighbours import nearest
-from synthcohort.numerics.resampling import percentile_interval
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
 
@@ -67,7 +66,6 @@ PLANTED_IMAGES = 100
 MOST = 2_000
 """Synthetic images, and images of unseen patients, that are compared: a share of so many is known
 to two per cent, and the time stays bounded."""
-SHUFFLES = 1_000
 
 
 def measure(
@@ -75,11 +73,7 @@ def measure(
 ) -> tuple[dict, dict[str, np.ndarray]]:
     """All train images are references; "n" tells how many images are held against them.
 
-    In the details "planted", the share of planted train images found, and "nearer_to_train": the
-    share of synthetic images whose nearest real image is a train image rather than one of an unseen
-    patient (val and test). Its floor is the same with the real patients shuffled between the two;
-    "seen_from" is the share of copies among the synthetic images from which it would rise above
-    that floor's interval.
+    In the details "planted", the share of planted train images found.
     """
     cohort, hardware, seed = material.cohort, hardware.exact(), derive(seed, "authenticity")
     train, strangers = cohort.of("train"), np.concatenate([cohort.of("val"), cohort.of("test")])
@@ -105,16 +99,10 @@ def measure(
         room = np.full(len(train), np.nan)
         decoded = space.real(train[asked], "neighbours")[0][len(asked) :]
         room[asked] = _to_others(decoded, patients[train[asked]], references, patients[train])
-        to_strangers = nearest(
-            queries["synthetic"], space.undecoded(strangers, "strangers"), hardware
-        )
     authentic = {name: distance >= room[place] for name, (distance, place) in found.items()}
     result = of_images(authentic["synthetic"]) | {"n": _counts(material, train, unseen, drawn)}
     floor = of_patients(authentic["unseen"], patients[unseen], derive(seed, "floor"))
     power = of_images(~authentic["planted"]) | {"n": len(planted)}
-    nearer, shuffled = _nearer(
-        found["synthetic"], to_strangers, patients[train], patients[strangers], derive(seed, "null")
-    )
     result |= {
         "extractor": "this system's autoencoder",
         "layer": "mean latents",
@@ -125,11 +113,7 @@ def measure(
             "unseen": len(np.unique(patients[unseen])),
         },
         "note": "",  # images of every label take part
-        "details": {
-            "planted": power,
-            "nearer_to_train": nearer,
-            "floor_nearer_to_train": shuffled,
-        },
+        "details": {"planted": power},
     }
     if why := _cannot_tell(result["patients"], power, floor):
         result["cannot_tell"] = why
@@ -173,36 +157,6 @@ def _to_others(
         distance[own[rows, None] == patients] = np.inf
         found[rows] = distance.min(1)
     return np.sqrt(found / references.shape[1])
-
-
-def _nearer(
-    to_train: tuple[np.ndarray, np.ndarray],
-    to_strangers: tuple[np.ndarray, np.ndarray],
-    train: np.ndarray,
-    strangers: np.ndarray,
-    seed: int,
-) -> tuple[dict, dict]:
-    """ "nearer_to_train" and its floor, from the nearest images in both and the patients of both.
-
-    Whose image is the nearest of all does not change where patients change sides: a shuffle only
-    draws anew which patients count as train, as many as there are.
-    """
-    found = to_train[0] < to_strangers[0]
-    whose = np.where(found, train[to_train[1]], strangers[to_strangers[1]])
-    names = np.unique(np.concatenate([train, strangers]))
-    hits = np.bincount(np.searchsorted(names, whose), minlength=len(names)) / len(found)
-    count, random = len(np.unique(train)), np.random.default_rng(seed)
-    shuffled = np.array([random.permutation(hits)[:count].sum() for _ in range(SHUFFLES)])
-    mean, (low, high) = float(shuffled.mean()), percentile_interval(shuffled)
-    # s copies among the images make the share s + (1 − s) · mean.
-    seen_from = (high - mean) / (1 - mean) if mean < 1 else 1.0
-    nearer = of_images(found) | {"seen_from": seen_from}
-    if seen_from > 0.5:
-        nearer["cannot_tell"] = (
-            f"With {len(names)} patients chance alone reaches {high:.2f}, so that less than "
-            f"{seen_from:.0%} of copies among the images would not be seen."
-        )
-    return nearer, {"value": mean, "interval": [low, high]}
 
 
 def _cannot_tell(patients: Mapping[str, int], power: Mapping, floor: Mapping) -> str:
