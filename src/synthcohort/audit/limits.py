@@ -8,7 +8,7 @@ from synthcohort.numerics.resampling import binomial_interval
 
 # Of the images of strangers, how many one way of looking may take for copies. There are fourteen
 # ways, and hardly ever do two of them err at the same image.
-STRANGERS = 0.0001
+STRANGERS = 0.0002
 TAIL = 0.05
 
 # The score of an exact copy in pixels. It counts even where strangers repeat train images.
@@ -20,13 +20,15 @@ def limit(scores: np.ndarray, share: float = STRANGERS) -> float:
 
     A share this small lies beyond what N images show. So the excess of the highest 5 % of them over
     the others is taken as exponential and drawn out (peaks over threshold, Pickands 1975, with the
-    shape of a tail that neither ends nor is heavy).
+    shape of a tail that neither ends nor is heavy). Its scale is known from few excesses only, and
+    that puts the limit higher: it is that of the next score given these (a Lomax distribution).
     """
     ascending = np.sort(scores)
     count = min(max(10, round(TAIL * len(scores))), len(scores) - 1)
     above = ascending[-count - 1]
     excess = float((ascending[-count:] - above).mean())
-    reached = max(above + excess * np.log(count / len(scores) / share), ascending[-1])
+    rarer = (count / len(scores) / share) ** (1 / count)
+    reached = max(above + excess * count * (rarer - 1), ascending[-1])
     return float(min(np.nextafter(reached, np.inf), EXACT))
 
 
