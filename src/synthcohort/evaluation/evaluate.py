@@ -81,7 +81,7 @@ def measured(
 ) -> tuple[dict, dict[str, np.ndarray]]:
     """The whole result of a metric, and the arrays that its figure needs beside it."""
     sets = material.sets
-    n = {origin: len(sets[origin].images) for origin in NAMES}
+    n = {origin: len(part.images) for origin, part in sets.items() if origin in NAMES}
     patients = {origin: len(set(sets[origin].patients)) for origin in ("train", "test")}
     found, arrays = metrics.module(name).measure(
         settings, seed=seed, material=material, hardware=hardware

@@ -51,7 +51,8 @@ def losses(
     from synthcohort.models.pixels import normalise
 
     hardware, models = hardware.exact(), material.models
-    network = load_denoiser(denoiser).to(device := hardware.open())
+    device = hardware.open()
+    network = load_denoiser(denoiser).to(device)
     hardware.prepare(network, pays=False)
     schedule = load_schedule(models["diffusion"])
     schedule.alphas_cumprod = schedule.alphas_cumprod.to(device)
