@@ -40,7 +40,8 @@ class Gate(Settings):
 #   600 images, in 6 of 7 with 1,000 and nearly always from 1,500 on.
 # - memorised_share: 0.01 is what unseen patients reach, by the choice of the quantile. The bound is
 #   five times that, because few test patients leave the limit uncertain, and with it the share: a
-#   perfect dataset passes nearly always with 100 test patients and in one of three with 12.
+#   perfect dataset passes nearly always with 100 test patients of three images each, in two of
+#   three cases with 100 of one image each, and in one of three with 12.
 # - membership: 0.5 is chance, and that a long training gives away a little is the rule. A model
 #   that gives nobody away passes in 9 of 10 cases with 180 patients in train and as many held out,
 #   or with 280 and 130; with 65 and 65 it does in one of two.
