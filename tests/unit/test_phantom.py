@@ -69,7 +69,7 @@ def test_it_lies_on_disk_as_a_bids_dataset(root):
 
 
 def test_it_gives_labelled_slices(root, images):
-    assert len(images) == 24 * 4
+    assert len(images) == 24 * 3
     groups = {row["participant_id"]: row["group"] for row in table(root)}
     assert all(image.label == groups[image.patient_id] for image in images)
     assert all(

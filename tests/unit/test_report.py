@@ -108,11 +108,11 @@ def test_it_says_first_that_it_shows_real_images(page):
 
 
 def test_a_failed_gate_is_told_first_and_with_the_ways_forward(page):
-    told = "Audit: Export stopped: failed. Copies of train images in pixels: failed, it is failed."
+    told = "Audit: Export stopped: failed. Copies of train images: failed, it is failed."
     assert told in words(page)
     assert words(page).index("Export stopped") < words(page).index("This page shows real images")
     audit = section(page, "privacy")
-    found = r"Copies of train images in pixels 0\.2 \[0\.2, 0\.21\] at most 0\.05 .*?○ failed"
+    found = r"Copies of train images 0\.2 \[0\.2, 0\.21\] at most 0\.05 .*?○ failed"
     assert (
         re.search(found, audit) and "train image i&lt;7&gt;, mirrored, correlation 0.9900" in audit
     )
@@ -158,7 +158,10 @@ def test_what_could_not_be_decided_is_told_and_gets_no_mark(tmp_path, captions):
     assert re.search(r"Membership inference, AUC .*? \? undecided .*? has to hold", audit)
     assert re.search(r"Authentic share .*?patients: train 7 Copies .*? \? cannot tell", audit)
     undecided = audit[audit.index("What could not be decided") : audit.index("What remains")]
-    assert "The gate on Membership inference, AUC: undecided, it is undecided." in undecided
+    assert (
+        "The gate on Membership inference, AUC over patients: undecided, it is undecided."
+        in undecided
+    )
     assert "Authentic share: Copies &lt;score&gt; as strangers do." in undecided
     assert "undecided, stopped" in compare(tmp_path, as_markdown=True)
 
