@@ -11,7 +11,7 @@ export PATH := $(BIN):$(PATH)
 
 .PHONY: help setup demo test gpu-test ui lint docs lock clean
 help:
-	@echo "make demo   run the whole pipeline on a simulated brain-MRI cohort (about 10 minutes on two cores)"
+	@echo "make demo   run the whole pipeline on a simulated brain-MRI cohort (ten to fifteen minutes on two cores)"
 	@echo "make test   run every test"
 	@echo "make gpu-test  on a GPU: train, resume, sample, compare with the CPU, measure (about 10 minutes)"
 	@echo "make ui     open the MLflow UI on what has run (http://127.0.0.1:5000)"
