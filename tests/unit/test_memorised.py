@@ -3,6 +3,7 @@
 import numpy as np
 
 from synthcohort.audit import memorised as core
+from synthcohort.numerics.resampling import draw_patients
 
 
 def test_held_out_floor_is_about_the_quantile():
@@ -20,6 +21,6 @@ def test_exact_copies_count_where_the_limit_is_zero():
 
 def test_patients_are_drawn_whole():
     patients = np.arange(40) // 4
-    drawn = core.draw_patients(np.arange(40), patients, 12, seed=5)
+    drawn = draw_patients(np.arange(40), patients, 12, seed=5)
     assert len(drawn) == 12
     assert len(set(patients[drawn])) == 3

@@ -52,15 +52,3 @@ def held_out(test: np.ndarray, patients: np.ndarray, quantile: float, seed: int)
     for scored in (first, ~first):
         found[scored], _ = memorised(test[scored], test[~scored], quantile)
     return found
-
-
-def draw_patients(rows: np.ndarray, patients: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """`size` of the `rows` (row numbers, whose patients are `patients`), by whole patients.
-
-    Patients are taken in random order until there are enough images; only the last one is cut.
-    Images of as few patients as in the other set: single images would spread over more patients
-    and be nearer to anything for that reason alone.
-    """
-    names, number = np.unique(patients, return_inverse=True)
-    turn = np.random.default_rng(seed).permutation(len(names))[number]
-    return np.sort(rows[np.argsort(turn, kind="stable")[:size]])

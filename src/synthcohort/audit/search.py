@@ -8,14 +8,14 @@ import numpy as np
 
 from synthcohort import config
 from synthcohort.audit import nearness
-from synthcohort.audit.memorised import draw_patients, held_out, memorised, share_interval
+from synthcohort.audit.memorised import held_out, memorised, share_interval
 from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, sha256, write_json
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.numerics.neighbours import nearest
-from synthcohort.numerics.resampling import share
+from synthcohort.numerics.resampling import draw_patients, share
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal

@@ -1,7 +1,7 @@
 """What every metric is given: the sets, their features, and what the sets were taken from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -32,3 +32,19 @@ class Material:
     """What the features are of, in words: "extractor" and "layer"."""
     work: Path = Path(gettempdir())
     """Where large temporary files may be put."""
+
+
+def restricted(material: Material, places: Mapping[str, np.ndarray]) -> Material:
+    """The same of those images alone that stand at the `places` (int64) of each set."""
+    sets = {
+        name: replace(
+            part,
+            images=part.images[places[name]],
+            classes=part.classes[places[name]],
+            patients=part.patients[places[name]],
+            rows=part.rows[places[name]],
+        )
+        for name, part in material.sets.items()
+    }
+    features = {name: of[places[name]] for name, of in material.features.items()}
+    return replace(material, sets=sets, features=features)

@@ -1,11 +1,10 @@
 """The same comparison within each label, where a label has images enough for it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
-from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.material import Material, restricted
 from synthcohort.evaluation.sets import LEAST_PATIENTS, NAMES
 
 LEAST = 40
@@ -32,16 +31,7 @@ def by_label(material: Material, compare: Callable[[Material], dict]) -> dict:
 
 def _of(material: Material, label: int) -> Material:
     """The images of one label and their features."""
-    rows = {name: np.flatnonzero(material.sets[name].classes == label) for name in material.sets}
-    sets = {
-        name: replace(
-            part,
-            images=part.images[rows[name]],
-            classes=part.classes[rows[name]],
-            patients=part.patients[rows[name]],
-            rows=part.rows[rows[name]],
-        )
-        for name, part in material.sets.items()
-    }
-    features = {name: values[rows[name]] for name, values in material.features.items()}
-    return replace(material, sets=sets, features=features)
+    return restricted(
+        material,
+        {name: np.flatnonzero(part.classes == label) for name, part in material.sets.items()},
+    )

@@ -36,6 +36,7 @@ from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.numerics.manifold import squared_distances
 from synthcohort.numerics.neighbours import nearest
+from synthcohort.numerics.resampling import draw_patients
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
 
@@ -78,7 +79,7 @@ def measure(
     cohort, hardware, seed = material.cohort, hardware.exact(), derive(seed, "authenticity")
     train, strangers = cohort.of("train"), np.concatenate([cohort.of("val"), cohort.of("test")])
     patients = cohort.patients
-    unseen = _whole_patients(strangers, patients, derive(seed, "unseen"))
+    unseen = draw_patients(strangers, patients[strangers], MOST, derive(seed, "unseen"))
     random = np.random.default_rng(derive(seed, "images"))
     planted = np.sort(random.permutation(train)[:PLANTED_IMAGES])
     samples = shards.describe(material.samples)
@@ -130,13 +131,6 @@ def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
         SYNTHETIC: result | {"n": n["synthetic"]},
     }
     draw_shares(path, rows, f"Authentic share, of {n['train']} train images")
-
-
-def _whole_patients(rows: np.ndarray, patients: np.ndarray, seed: int) -> np.ndarray:
-    """At most MOST of the `rows`, by whole patients in random order but for the last one."""
-    names, number = np.unique(patients[rows], return_inverse=True)
-    turn = np.random.default_rng(seed).permutation(len(names))[number]
-    return np.sort(rows[np.argsort(turn, kind="stable")[:MOST]])
 
 
 def _counts(

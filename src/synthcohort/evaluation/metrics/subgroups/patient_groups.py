@@ -2,12 +2,12 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from synthcohort.cohort import Cohort, number_text
-from synthcohort.evaluation.material import Material
+from synthcohort.evaluation.material import Material, restricted
 from synthcohort.samples.shards import Samples
 
 MOST = 12
@@ -63,19 +63,7 @@ def within(material: Material, group: Group) -> Material:
         for name, part in material.sets.items()
     }
     n = min(map(len, kept.values()))
-    kept = {name: places[:n] for name, places in kept.items()}
-    sets = {
-        name: replace(
-            part,
-            images=part.images[kept[name]],
-            classes=part.classes[kept[name]],
-            patients=part.patients[kept[name]],
-            rows=part.rows[kept[name]],
-        )
-        for name, part in material.sets.items()
-    }
-    features = {name: of[kept[name]] for name, of in material.features.items()}
-    return replace(material, sets=sets, features=features)
+    return restricted(material, {name: places[:n] for name, places in kept.items()})
 
 
 def _thirds(name: str, real: np.ndarray, made: np.ndarray, train: np.ndarray) -> list[Group]:
