@@ -8,6 +8,7 @@ from types import MappingProxyType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from drawn import shard
 from PIL import Image
 
 from synthcohort import config
@@ -84,19 +85,6 @@ def write_cohort(root, images):
 
     np.save(root / "mean.npy", Blurring().encode(to_model(images)).latent_dist.mode().numpy())
     return [i for i in range(N) if i // 2 % 3 != 0]
-
-
-def shard(path, images, names=("a", "b")):
-    labels = np.arange(len(images)) % len(names)
-    np.savez(
-        path,
-        images=images,
-        labels=labels.astype(np.int64),
-        label_names=np.array(names),
-        index=np.arange(len(images)) // len(names),
-        seeds=np.arange(len(images)),
-    )
-    return path
 
 
 def run(study, samples, out="audit.json", **settings):

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from drawn import shard
 from scipy.ndimage import gaussian_filter
-from test_audit import Blurring, decoded, measured, run, shard, write_cohort
+from test_audit import Blurring, decoded, measured, run, write_cohort
 
 from synthcohort.audit import disguises, planted, ways
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import trained
+from drawn import shard
 from scipy.ndimage import gaussian_filter
 from trained import HARDWARE, JOURNAL, data
 
@@ -21,7 +22,6 @@ from synthcohort.evaluation.evaluate import measured
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.sets import Set
 from synthcohort.files import read_json
-from synthcohort.latents.encode import encode
 from synthcohort.models import load_denoiser
 from synthcohort.models.pixels import normalise
 from synthcohort.samples.sampler import Sampler
@@ -79,16 +79,7 @@ def study(tmp_path_factory) -> Path:
         hardware=HARDWARE,
         journal=JOURNAL,
     )
-    encode(
-        seed=0,
-        **data(folder),
-        autoencoder=folder / "autoencoder",
-        out=folder / "latents",
-        measured=folder / "measured.json",
-        arrays=folder / "measured.npz",
-        hardware=HARDWARE,
-        journal=JOURNAL,
-    )
+    trained.encoded(folder)
     return folder
 
 
@@ -119,19 +110,6 @@ def drawn(study: Path, diffusion: Path, folder: Path, count: int = 40) -> Path:
         shards=1,
     )
     sampler.write(0, folder / "shard-00000.npz")
-    return folder / "shard-00000.npz"
-
-
-def handed_out(images: np.ndarray, folder: Path) -> Path:
-    """Images as if a model had drawn them."""
-    np.savez(
-        folder / "shard-00000.npz",
-        images=images,
-        labels=np.zeros(len(images), np.int64),
-        label_names=np.array([""]),
-        index=np.arange(len(images)),
-        seeds=np.arange(len(images)),
-    )
     return folder / "shard-00000.npz"
 
 
@@ -197,7 +175,7 @@ def test_a_model_that_has_seen_nothing_gives_nobody_away(study, untrained, tmp_p
 
 def test_strangers_handed_out_as_synthetic_pass(study, untrained, tmp_path):
     cohort = open_cohort(**data(study))
-    samples = handed_out(cohort.images[cohort.of("val")], tmp_path)
+    samples = shard(tmp_path / "shard-00000.npz", cohort.images[cohort.of("val")], ("",))
     found, memorised = searched(study, samples, tmp_path)
     assert found["copies"] == [] and memorised["interval"][0] <= 0.05
     authentic = metric(study, "authenticity", untrained, samples)
@@ -210,5 +188,5 @@ def test_one_patient_leaked_among_a_hundred_is_named(study, tmp_path):
     made = gaussian_filter(random.normal(size=(100, SIDE, SIDE)), (0, 1.5, 1.5))
     images = (128 + 45 * made / made.std()).clip(0, 255).astype(np.uint8)[:, None]
     images[57] = open_cohort(**data(study)).images[7]
-    found, _ = searched(study, handed_out(images, tmp_path), tmp_path)
+    found, _ = searched(study, shard(tmp_path / "shard-00000.npz", images, ("",)), tmp_path)
     assert [(copy["index"], copy["train_image"]) for copy in found["copies"]] == [(57, "i7")]

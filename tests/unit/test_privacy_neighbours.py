@@ -4,6 +4,7 @@ import evaluated
 import numpy as np
 import pytest
 import torch
+from drawn import shard
 from PIL import Image
 from torch.nn.functional import avg_pool2d
 
@@ -76,14 +77,7 @@ def strangers(count: int) -> np.ndarray:
 
 def measure(name: str, data: Cohort, images: np.ndarray, folder) -> dict:
     np.save(folder / "mean.npy", to_model(data.images).numpy())
-    np.savez(
-        folder / "samples.npz",
-        images=images,
-        labels=np.zeros(len(images), np.int64),
-        label_names=np.array(["A"]),
-        index=np.arange(len(images)),
-        seeds=np.arange(len(images)),
-    )
+    shard(folder / "samples.npz", images, ("A",))
     sets = {
         split: Set(data.images[rows], data.classes[rows], data.patients[rows], rows)
         for split in ("train", "test")

@@ -51,16 +51,7 @@ def system(tmp_path_factory) -> Path:
             part = "train" if i < 40 else "val" if i < 50 else "test"
             file.write(f"i{i},p{i // 2},{part}\n")
     autoencoder(folder, "autoencoder")
-    encode(
-        seed=0,
-        **data(folder),
-        autoencoder=folder / "autoencoder",
-        out=folder / "latents",
-        measured=folder / "measured.json",
-        arrays=folder / "measured.npz",
-        hardware=HARDWARE,
-        journal=JOURNAL,
-    )
+    encoded(folder)
     diffusion(folder, "diffusion")
     return folder
 
@@ -81,6 +72,19 @@ def autoencoder(folder: Path, out: str, settings: Autoencoder = AUTOENCODER) -> 
         journal=JOURNAL,
     )
     return load_file(folder / out / "diffusion_pytorch_model.safetensors")
+
+
+def encoded(folder: Path) -> None:
+    encode(
+        seed=0,
+        **data(folder),
+        autoencoder=folder / "autoencoder",
+        out=folder / "latents",
+        measured=folder / "measured.json",
+        arrays=folder / "measured.npz",
+        hardware=HARDWARE,
+        journal=JOURNAL,
+    )
 
 
 def diffusion(folder: Path, out: str, settings: Diffusion = DIFFUSION) -> dict:
