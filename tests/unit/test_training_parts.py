@@ -5,11 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
+from torch.nn import functional
 
 from synthcohort.config import Autoencoder, Diffusion
 from synthcohort.errors import UserError
-from synthcohort.models import build_autoencoder
+from synthcohort.models import build_autoencoder, load_autoencoder
 from synthcohort.training import loop
 from synthcohort.training.losses import ssim
 
@@ -29,8 +32,30 @@ def test_ssim_agrees_with_scikit_image():
 
 
 def test_an_image_size_that_does_not_fit_the_autoencoder_is_told():
+    kl = AUTOENCODER.model_copy(update={"network": "kl", "channels": (8, 8, 8, 8)})
     with pytest.raises(UserError, match=r"prepare\.size is 60×64.*multiples of 8"):
-        build_autoencoder(AUTOENCODER, 1, (60, 64))
+        build_autoencoder(kl, 1, (60, 64))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_the_light_autoencoder_takes_images_of_any_size(height, width):
+    model = build_autoencoder(AUTOENCODER, 1, (height, width)).eval()
+    images = torch.linspace(-1, 1, height * width).reshape(1, 1, height, width)
+    latents = model.encode(images).latent_dist.mode()
+    assert latents.shape[2] % 2 == latents.shape[3] % 2 == 0
+    assert model.decode(latents).sample.shape == images.shape
+
+
+def test_what_the_light_autoencoder_adds_around_an_image_is_what_it_cuts_off(tmp_path):
+    model = build_autoencoder(AUTOENCODER, 1, (20, 30)).eval()
+    model.encoder, model.decoder = torch.nn.Identity(), torch.nn.Identity()
+    images = torch.rand(2, 1, 20, 30)
+    padded = functional.pad(images, model.border, mode="replicate")
+    assert padded.shape[2:] == (32, 32)
+    assert torch.equal(model.decode(padded).sample, images)
+    build_autoencoder(AUTOENCODER, 1, (20, 30)).save_pretrained(tmp_path)
+    assert load_autoencoder(tmp_path).border == model.border
 
 
 def test_the_learning_rate_rises_and_falls_as_described():

@@ -13,7 +13,8 @@ class Prepare(Settings):
     """Height and width of the centre that is cut out first, in the source's pixels; a smaller image
     is an error."""
     size: tuple[Positive, Positive] = (64, 64)
-    """Height and width every image gets, in pixels; multiples of the autoencoder's reduction."""
+    """Height and width every image gets, in pixels; multiples of the autoencoder's reduction with
+    `autoencoder.network: kl`, of its patch with `none`."""
     fit: Literal["refuse", "pad", "crop", "stretch"] = "refuse"
     """What to do with an image of another aspect ratio: refuse it with a message, pad it with
     black, crop its centre, or stretch it. Images are resampled to `size` in any case."""

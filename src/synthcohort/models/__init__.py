@@ -30,7 +30,7 @@ def build_autoencoder(
     Its weights come from torch's global generator; seed it first.
 
     Raises:
-        UserError: the image size is no multiple of the reduction.
+        UserError: the image size is no multiple of the reduction (`kl`) or the patch (`none`).
     """
     if settings.network == "none":
         from synthcohort.models.identity import IdentityAutoencoder
@@ -41,13 +41,6 @@ def build_autoencoder(
                 f"{settings.patch}; change one of the two"
             )
         return IdentityAutoencoder(in_channels=image_channels, patch=settings.patch)
-    levels = len(settings.channels)
-    reduction = _reduction(settings.network == "strided", levels)
-    if any(side % reduction for side in size):
-        raise UserError(
-            f"prepare.size is {size[0]}×{size[1]}, but an autoencoder with {levels} levels "
-            f"(autoencoder.channels) needs multiples of {reduction}; change one of the two"
-        )
     if settings.network == "strided":
         from synthcohort.models.strided import StridedAutoencoder
 
@@ -55,6 +48,14 @@ def build_autoencoder(
             in_channels=image_channels,
             block_out_channels=list(settings.channels),
             latent_channels=settings.latent_channels,
+            image_size=list(size),
+        )
+    levels = len(settings.channels)
+    reduction = _reduction(strided=False, levels=levels)
+    if any(side % reduction for side in size):
+        raise UserError(
+            f"prepare.size is {size[0]}×{size[1]}, but an autoencoder with {levels} levels "
+            f"(autoencoder.channels) needs multiples of {reduction}; change one of the two"
         )
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 

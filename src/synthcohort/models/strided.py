@@ -13,6 +13,7 @@ from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDis
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
+from torch.nn import functional
 
 PATCH = 4
 
@@ -41,8 +42,11 @@ class StridedAutoencoder(ModelMixin, ConfigMixin):
     """KL autoencoder: pixel unshuffle, residual blocks with strided convolutions, and back.
 
     Images are B×in_channels×H×W in [−1, 1], latents B×latent_channels×h×w with
-    h = H / 2^(levels + 1); H and W are multiples of that power. `scaling_factor` and `shift_factor`
-    take latents to unit variance and zero mean over the train split: (z − shift) · scaling.
+    h = H / 2^(levels + 1). With `image_size` (H, W) images are of that size, whatever it is: the
+    border is repeated outwards until h and w are even, so that a U-Net can halve them, and cut off
+    after decoding; without it, as in older folders, H and W are multiples of that power.
+    `scaling_factor` and `shift_factor` take latents to unit variance and zero mean over the train
+    split: (z − shift) · scaling.
     """
 
     @register_to_config
@@ -53,8 +57,10 @@ class StridedAutoencoder(ModelMixin, ConfigMixin):
         latent_channels: int = 8,
         scaling_factor: float = 1.0,
         shift_factor: float = 0.0,
+        image_size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
+        self.border = _border(image_size, PATCH * 2 ** len(block_out_channels))
         widths = list(block_out_channels)
         encoder: list[nn.Module] = [
             nn.PixelUnshuffle(PATCH),
@@ -82,8 +88,21 @@ class StridedAutoencoder(ModelMixin, ConfigMixin):
 
     def encode(self, x: torch.Tensor) -> AutoencoderKLOutput:
         """The distribution of the latent of each image."""
+        if any(self.border):
+            x = functional.pad(x, self.border, mode="replicate")
         return AutoencoderKLOutput(latent_dist=DiagonalGaussianDistribution(self.encoder(x)))
 
     def decode(self, z: torch.Tensor) -> DecoderOutput:
         """The image of each latent."""
-        return DecoderOutput(sample=self.decoder(z))
+        left, right, top, bottom = self.border
+        padded = self.decoder(z)
+        height, width = padded.shape[2:]
+        return DecoderOutput(sample=padded[:, :, top : height - bottom, left : width - right])
+
+
+def _border(size: tuple[int, int] | None, multiple: int) -> tuple[int, int, int, int]:
+    """Pixels to add left, right, above and below, so that each side is such a multiple."""
+    if size is None:
+        return (0, 0, 0, 0)
+    rows, columns = (-side % multiple for side in size)
+    return (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
