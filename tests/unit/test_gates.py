@@ -7,6 +7,7 @@ import pytest
 
 from synthcohort import config
 from synthcohort.audit import audit
+from synthcohort.audit.gate import headline
 from synthcohort.audit.outcome import judged
 from synthcohort.errors import UserError
 from synthcohort.numerics.resampling import binomial_interval
@@ -134,6 +135,16 @@ def test_what_stops_an_export(tmp_path, capsys, membership, settings, outcome, s
     assert capsys.readouterr().out.startswith(line)
     # What was found is left out, and judged all the same.
     assert told["dropped"] == [{"label": "a", "index": 3}, {"label": "a", "index": 5}]
+
+
+def test_the_first_line_says_how_much_would_have_been_found(tmp_path):
+    told = run(tmp_path, GOOD)
+    rows = [{"found": {"any": share}} for share in (1.0, 0.8, 0.79, 0.0)]
+    lines = [headline(told | {"planted": {"rows": rows}}), headline(told)]
+    assert lines[0] == lines[1] + (
+        " It would have found 80 % of single train images in 2 of the 4 disguises that were "
+        "planted."
+    )
 
 
 def test_a_failed_gate_is_told_before_an_undecided_one(tmp_path, capsys):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from synthcohort.audit.outcome import FAILED, PASSED, UNDECIDED
+from synthcohort.audit.power import power
 from synthcohort.errors import UserError
 from synthcohort.files import read_json, sha256
 
@@ -72,7 +73,8 @@ def told(gate: Mapping[str, Any], title: Callable[[str], str] = str) -> str:
 
 def headline(audit: Mapping[str, Any], title: Callable[[str], str] = str) -> str:
     """The audit in one line: whether there is an export, and each gate that did not pass, those
-    where any stop it only those. `title` gives a figure's name as its readers know it."""
+    where any stop it only those; and how much it would have found. `title` gives a figure's name
+    as its readers know it."""
     gates = sorted(audit["gates"], key=lambda gate: gate["outcome"] != FAILED)
     shown = [gate for gate in gates if gate["stops"]]
     begin = "Export stopped"
@@ -81,8 +83,8 @@ def headline(audit: Mapping[str, Any], title: Callable[[str], str] = str) -> str
         begin = "Exported all the same"
     if not shown:
         names = ", ".join(title(gate["name"]) for gate in gates)
-        return f"Passed: all gates of the audit ({names})."
-    parts = [told(gate, title) + _let_go_on(gate) for gate in shown]
+        return " ".join([f"Passed: all gates of the audit ({names}).", *_power(audit)])
+    parts = [*(told(gate, title) + _let_go_on(gate) for gate in shown), *_power(audit)]
     return f"{begin}: {shown[0]['outcome']}. {' '.join(parts)}"
 
 
@@ -103,6 +105,11 @@ def ways(stopping: Sequence[Mapping[str, Any]]) -> list[str]:
         "or, if the figures above are acceptable for the people in the data, a recorded decision: "
         f"audit.override: {{{names[0]}: the reason}}, which goes on the dataset's card",
     ]
+
+
+def _power(audit: Mapping[str, Any]) -> list[str]:
+    rows = audit.get("planted", {}).get("rows")
+    return [power(rows)] if rows else []
 
 
 def _let_go_on(gate: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from synthcohort import config
 from synthcohort.audit import nearness
 from synthcohort.audit.memorised import held_out, memorised, share_interval
+from synthcohort.audit.power import sentences
 from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, sha256, write_json
@@ -229,7 +230,7 @@ def search(
                 "rows": rows,
                 "false_alarms": of_synthetic.alarms["any"],
                 "false_alarms_by_way": of_synthetic.alarms,
-                **planted.sentences(rows),
+                **sentences(rows),
             },
             "samples": {path.name: sha256(path) for path in samples},
             "seed": seed,
