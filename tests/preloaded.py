@@ -1,8 +1,9 @@
 """`synthcohort` commands forked from one process that has imported what they need.
 
 A whole run starts Python more than thirty times, and on a tiny system most of its time are imports.
-The tests of sources and conditions, which look at the data, run on such commands. `finished`, the
-repetition on it and the cluster's tests start theirs as users do, and are held against one another.
+The tests of sources and conditions, which look at the data, run on such commands, and so does the
+repetition of `finished`. `finished` itself and the cluster's tests start theirs as users do, and
+are held against one another.
 
     python tests/preloaded.py SOCKET
 """
@@ -54,6 +55,7 @@ class Command(socketserver.StreamRequestHandler):
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(variables)
+        os.environ.pop("SYNTHCOHORT_RUN", None)  # no process beside it that publishes it live
         sys.argv = ["synthcohort", *arguments]
         self.request.sendall(str(self._run()).encode())
 
