@@ -67,10 +67,10 @@ def write_bone_age(root: Path) -> None:
     (root / "boneage-training-dataset.csv").write_text("\n".join(rows) + "\n")
 
 
-def ran(folder: Path, quick: dict[str, str], target: str, **changes: dict) -> list[dict]:
+def ran(folder: Path, sketched: dict[str, str], target: str, **changes: dict) -> list[dict]:
     """The manifest's rows with their split, after a run up to `target`."""
     config = configured(folder, **changes)
-    done = snakemake(folder, f"{RESULTS}/{target}", "--configfile", config, **quick)
+    done = snakemake(folder, f"{RESULTS}/{target}", "--configfile", config, **sketched)
     assert done.returncode == 0, done.stdout[-4000:]
     with (folder / RESULTS / "cohort/manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -80,12 +80,12 @@ def ran(folder: Path, quick: dict[str, str], target: str, **changes: dict) -> li
         ]
 
 
-def test_adni(tmp_path, quick):
+def test_adni(tmp_path, sketched):
     write_adni(tmp_path / "adni")
     source = {"kind": "adni", "root": "adni", "table": "collection.csv"}
     rows = ran(
         tmp_path,
-        quick,
+        sketched,
         "cohort/split.csv",
         source=source,
         prepare={"centre_crop": [200, 200], "size": [32, 32]},
@@ -108,10 +108,10 @@ def test_adni_is_refused_at_once_without_the_acknowledgement(tmp_path, export):
     assert "Traceback" not in refused.stdout and not (tmp_path / "results").exists()
 
 
-def test_oasis(tmp_path, quick):
+def test_oasis(tmp_path, sketched):
     write_oasis(tmp_path / "oasis.zip")
     source = {"kind": "oasis", "root": "oasis.zip", "images": 31}
-    rows = ran(tmp_path, quick, "export", source=source)
+    rows = ran(tmp_path, sketched, "export", source=source)
     # Ten whole cases of the twelve: 31 images are no whole number of them.
     assert Counter(row["split"] for row in rows) == {"train": 30, "val": 12, "test": 24}
     export = tmp_path / RESULTS / "export"
@@ -125,11 +125,11 @@ def test_oasis(tmp_path, quick):
     assert "OASIS" in card and "P50 AG05681" in card and "restricted" not in card
 
 
-def test_bone_age(tmp_path, quick):
+def test_bone_age(tmp_path, sketched):
     write_bone_age(tmp_path / "hands")
     rows = ran(
         tmp_path,
-        quick,
+        sketched,
         "samples/shards.csv",
         source={"kind": "bone_age", "root": "hands"},
         prepare={"size": [32, 32], "fit": "pad"},

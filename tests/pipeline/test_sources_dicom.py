@@ -56,7 +56,7 @@ def write_hospital(root: Path) -> list[str]:
     return sorted(set(known))
 
 
-def test_dicom(tmp_path, quick):
+def test_dicom(tmp_path, sketched):
     known = write_hospital(tmp_path / "archive")
     source = {
         "kind": "dicom",
@@ -74,7 +74,7 @@ def test_dicom(tmp_path, quick):
         prepare=TINY["prepare"] | {"depth": 16},
         diffusion=TINY["diffusion"] | {"cross_attention": True},
     )
-    done = snakemake(tmp_path, f"{RESULTS}/published.json", "--configfile", config, **quick)
+    done = snakemake(tmp_path, f"{RESULTS}/published.json", "--configfile", config, **sketched)
     assert done.returncode == 0, done.stdout[-4000:]
     with (tmp_path / RESULTS / "cohort/manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
