@@ -1,8 +1,9 @@
 """`synthcohort` commands forked from one process that has imported what they need.
 
 A whole run starts Python more than thirty times, and on a tiny system most of its time are imports.
-The tests of sources and conditions, which look at the data, run on such commands. `finished`, the
-repetition on it and the cluster's tests start theirs as users do, and are held against one another.
+The tests of sources and conditions, which look at the data, run on such commands, and so does the
+repetition of `finished`. `finished` itself and the cluster's tests start theirs as users do, and
+are held against one another.
 
     python tests/preloaded.py SOCKET
 """
@@ -26,8 +27,10 @@ LIBRARIES = """
 diffusers.models.autoencoders.autoencoder_kl diffusers.models.unets.unet_2d
 diffusers.models.unets.unet_2d_condition matplotlib.pyplot mlflow scipy.stats skimage.metrics
 sklearn.linear_model sklearn.model_selection torch._dynamo torch_fidelity umap
-synthcohort.tracking.publish
+synthcohort.tracking.publish stand_ins
 """
+STAND_INS = "TESTS_STAND_INS"
+"""An environment variable: where it is set, commands use those in `stand_ins`."""
 CLIENT = """\
 #!{python} -IS
 import json, os, socket, sys
@@ -54,7 +57,10 @@ class Command(socketserver.StreamRequestHandler):
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(variables)
+        os.environ.pop("SYNTHCOHORT_RUN", None)  # no process beside it that publishes it live
         sys.argv = ["synthcohort", *arguments]
+        if STAND_INS in variables:
+            importlib.import_module("stand_ins").put()
         self.request.sendall(str(self._run()).encode())
 
     def _run(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from preloaded import preloaded
+from preloaded import STAND_INS, preloaded
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +11,9 @@ def quick(tmp_path_factory) -> Iterator[dict[str, str]]:
     """The environment of whole runs whose commands need not import anything."""
     with preloaded(tmp_path_factory.mktemp("preloaded")) as environment:
         yield environment
+
+
+@pytest.fixture
+def sketched(quick) -> dict[str, str]:
+    """The same for a run whose evaluation matters no more than that it goes through."""
+    return quick | {STAND_INS: "1"}

@@ -1,5 +1,6 @@
 """The example of a new source in CONTRIBUTING.md, put where a contributor would put it."""
 
+import compileall
 import csv
 import re
 import shutil
@@ -14,23 +15,35 @@ from tiny import REPOSITORY, TINY, snakemake
 RANGE = (-1000, 400)
 
 
-@pytest.fixture
-def example(tmp_path) -> dict[str, str]:
-    """The environment of a copy of the package with the example's source and of its slices."""
-    package = tmp_path / "src/synthcohort"
+@pytest.fixture(scope="module")
+def blocks() -> dict[str, str]:
+    """The example's source (python) and configuration (yaml)."""
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = re.search(r"^## A new source of images\n.*?(?=^## )", text, re.DOTALL | re.M)[0]
+    return dict(re.findall(r"```(python|yaml)\n(.*?)```", section, re.DOTALL))
+
+
+@pytest.fixture(scope="module")
+def copied(blocks, tmp_path_factory) -> Path:
+    """A copy of the package with the example's source, whose bytecode is compiled once."""
+    package = tmp_path_factory.mktemp("src") / "synthcohort"
     shutil.copytree(
         REPOSITORY / "src/synthcohort", package, ignore=shutil.ignore_patterns("__pycache__")
     )
-    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    section = re.search(r"^## A new source of images\n.*?(?=^## )", text, re.DOTALL | re.M)[0]
-    blocks = dict(re.findall(r"```(python|yaml)\n(.*?)```", section, re.DOTALL))
     (package / "sources/ct_slices.py").write_text(blocks["python"], encoding="utf-8")
+    compileall.compile_dir(package, quiet=2)
+    return package.parent
+
+
+@pytest.fixture
+def example(blocks, copied, tmp_path) -> dict[str, str]:
+    """The environment of the copied package and of the example's slices."""
     # The sizes of the tiny system in place of the example's; its source as it stands there.
     config = yaml.safe_load(blocks["yaml"]) | {k: v for k, v in TINY.items() if k != "source"}
     assert config["source"]["window"] == list(RANGE)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     _write_slices(tmp_path / "slices")
-    return {"PYTHONPATH": str(package.parent), "CT_SLICES": str(tmp_path / "slices")}
+    return {"PYTHONPATH": str(copied), "CT_SLICES": str(tmp_path / "slices")}
 
 
 def _write_slices(folder: Path) -> None:

@@ -23,8 +23,9 @@ def jobs(output: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, re.M)}
 
 
-def make_table(folder: Path, *arguments: str) -> str:
-    done = snakemake(folder, TABLE, "--configfile", str(folder / "config.yaml"), *arguments)
+def make_table(folder: Path, quick: dict[str, str], *arguments: str) -> str:
+    config = ["--configfile", str(folder / "config.yaml")]
+    done = snakemake(folder, TABLE, *config, *arguments, **quick)
     assert done.returncode == 0, done.stdout[-4000:]
     return done.stdout
 
@@ -39,28 +40,28 @@ def test_two_thousand_shards_are_planned(tmp_path):
     assert len(commands) > 2_000 and max(map(len, commands)) < 20_000
 
 
-def test_only_the_missing_shards_of_a_half_finished_set_are_made(copied):
+def test_only_the_missing_shards_of_a_half_finished_set_are_made(copied, quick):
     (copied / TABLE).unlink()
     (copied / SHARD).unlink()
-    assert jobs(make_table(copied, "--dry-run")) == {"sample": 1, "gather": 1, "total": 2}
+    assert jobs(make_table(copied, quick, "--dry-run")) == {"sample": 1, "gather": 1, "total": 2}
 
 
-def test_a_part_makes_only_what_it_lacks_and_parts_may_be_cut_anew(copied):
+def test_a_part_makes_only_what_it_lacks_and_parts_may_be_cut_anew(copied, quick):
     before = {path: path.read_bytes() for path in (copied / "results/tiny/samples").iterdir()}
     (copied / SHARD).unlink()
     kept = copied / "results/tiny/samples/shard-00000.npz"
     time = kept.stat().st_mtime_ns
-    cut = make_table(copied, "--set-scatter", "sample=1", "--printshellcmds")
+    cut = make_table(copied, quick, "--set-scatter", "sample=1", "--printshellcmds")
     assert jobs(cut) == {"sample": 1, "gather": 1, "total": 2} and "--parts 1 " in cut
     assert kept.stat().st_mtime_ns == time  # one job for both shards, and one of them was there
     for path, whole in before.items():
         assert path.suffix == ".txt" or path.read_bytes() == whole
     # More jobs than shards are not started.
-    many = make_table(copied, "--set-scatter", "sample=9", "--dry-run")
+    many = make_table(copied, quick, "--set-scatter", "sample=9", "--dry-run")
     assert jobs(many)["sample"] == 2
 
 
-def test_a_damaged_shard_is_found_and_made_again(copied):
+def test_a_damaged_shard_is_found_and_made_again(copied, quick):
     before = (copied / TABLE).read_bytes()
     whole = (copied / SHARD).read_bytes()
     damaged = bytearray(whole)
@@ -74,7 +75,7 @@ def test_a_damaged_shard_is_found_and_made_again(copied):
 
     found = run(["synthcohort", "discard-damaged", "--samples", TABLE], copied)
     assert f"{SHARD}: removed" in found.stdout and "1 damaged" in found.stdout
-    assert jobs(make_table(copied)) == {"sample": 1, "gather": 1, "total": 2}
+    assert jobs(make_table(copied, quick)) == {"sample": 1, "gather": 1, "total": 2}
     assert (copied / SHARD).read_bytes() == whole
     assert (copied / TABLE).read_bytes() == before
     assert (

@@ -1,4 +1,5 @@
-"""The whole workflow from public data sets' files, here stand-ins, to the exported dataset."""
+"""The workflow from public data sets' files, here stand-ins, to the exported dataset; or, where
+another test exports the like (16 bits: DICOM's), to the samples."""
 
 import hashlib
 import struct
@@ -27,12 +28,12 @@ def classes(count: int) -> np.ndarray:
     return np.arange(count, dtype=np.uint8) % 3
 
 
-def exported(folder: Path, quick: dict[str, str], **changes: dict) -> dict[str, np.ndarray]:
+def exported(folder: Path, sketched: dict[str, str], **changes: dict) -> dict[str, np.ndarray]:
     """The arrays of the dataset that a tiny system with `changes` exports."""
     config = configured(folder, **changes)
     figures = [f"{RESULTS}/figures/{name}" for name in ("cohort.png", "reconstructions.png")]
     asked = [f"{RESULTS}/export", *figures, f"{RESULTS}/figures/denoising.gif"]
-    done = snakemake(folder, *asked, "--configfile", config, **quick)
+    done = snakemake(folder, *asked, "--configfile", config, **sketched)
     assert done.returncode == 0, done.stdout[-4000:]
     assert not (folder / RESULTS / "raw").exists()
     export = folder / RESULTS / "export"
@@ -46,7 +47,7 @@ def labels_of(arrays: dict[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([arrays[f"{part}_labels"] for part in ("train", "val", "test")])
 
 
-def test_mnist_in_pixel_space(tmp_path, quick):
+def test_mnist_in_pixel_space(tmp_path, sketched):
     altered = {}
     for prefix, count in (("train", 60), ("t10k", 30)):
         for name, array in (
@@ -59,7 +60,7 @@ def test_mnist_in_pixel_space(tmp_path, quick):
             altered[name] = f"md5:{hashlib.md5(content).hexdigest()}"
     arrays = exported(
         tmp_path,
-        quick,
+        sketched,
         source={"kind": "mnist", "root": str(tmp_path), "digits": [1, 2], "altered": altered},
         prepare={"size": [28, 28]},
         autoencoder={"network": "none"},
@@ -74,7 +75,7 @@ def test_mnist_in_pixel_space(tmp_path, quick):
     assert (figures / "noising.png").is_file() and (figures / "denoising.png").is_file()
 
 
-def test_colour_images_that_are_not_square_with_several_findings(tmp_path, quick):
+def test_colour_images_that_are_not_square_with_several_findings(tmp_path, sketched):
     """MedMNIST's layout as users of their own may have it: RGB, high and narrow, three findings."""
     rng, made = np.random.default_rng(0), {}
     for part, count in (("train", 60), ("val", 12), ("test", 30)):
@@ -87,7 +88,7 @@ def test_colour_images_that_are_not_square_with_several_findings(tmp_path, quick
     names = ["red", "green", "blue"]
     arrays = exported(
         tmp_path,
-        quick,
+        sketched,
         source={"kind": "medmnist", "path": str(tmp_path / "own.npz"), "labels": names},
         prepare={"size": [32, 24], "colour": "rgb"},
         diffusion=TINY["diffusion"] | {"channels": [8], "attention": [True]},
@@ -99,7 +100,7 @@ def test_colour_images_that_are_not_square_with_several_findings(tmp_path, quick
     assert labels.shape == (40, 3) and set(np.unique(labels)) <= {0, 1}
 
 
-def test_classes_with_names_and_all_16_bits_of_the_images(tmp_path, quick):
+def test_classes_with_names_and_all_16_bits_of_the_images(tmp_path, sketched):
     made = {}
     for part, count in (("train", 60), ("val", 12), ("test", 30)):
         drawn = pictures(classes(count), count).astype(np.uint16)
@@ -109,18 +110,18 @@ def test_classes_with_names_and_all_16_bits_of_the_images(tmp_path, quick):
         made[f"{part}_labels"] = classes(count)[:, None]
     np.savez_compressed(tmp_path / "own.npz", **made)
     names = ["one", "two", "three"]
-    arrays = exported(
+    config = configured(
         tmp_path,
-        quick,
         source={"kind": "medmnist", "path": str(tmp_path / "own.npz"), "labels": names},
         prepare={"size": [28, 28], "depth": 16},
         diffusion=TINY["diffusion"] | {"channels": [8], "attention": [True]},
     )
+    done = snakemake(tmp_path, f"{RESULTS}/samples/shards.csv", "--configfile", config, **sketched)
+    assert done.returncode == 0, done.stdout[-4000:]
     cohort = np.load(tmp_path / RESULTS / "cohort/images.npy", allow_pickle=False)
     assert cohort.dtype == np.uint16
     np.testing.assert_array_equal(cohort[:60, 0], made["train_images"])
-    images = arrays["train_images"]
+    with np.load(tmp_path / RESULTS / "samples/shard-00000.npz", allow_pickle=False) as arrays:
+        images, labels = arrays["images"], arrays["label_names"][arrays["labels"]]
     assert images.dtype == np.uint16 and len(np.unique(images & 255)) > 100
-    folder = tmp_path / RESULTS / "export/imagefolder/train"
-    assert PIL.Image.open(next(folder.rglob("*.png"))).mode == "I;16"
-    assert {path.name for path in folder.iterdir() if path.is_dir()} == set(names)
+    assert set(labels) == set(names)

@@ -1,4 +1,7 @@
-"""DICOM: a whole run from hospital files to an exported dataset, and nobody named on the way."""
+"""DICOM: a whole run from hospital files to an exported dataset, and nobody named on the way.
+
+At 16 bits, and with cross-attention to label and age: the whole run of these, too.
+"""
 
 import csv
 import json
@@ -6,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 from scipy.ndimage import gaussian_filter
-from tiny import configured, snakemake
+from tiny import TINY, configured, snakemake
 
 RESULTS = "results/tiny"
 PATIENTS = 24
@@ -52,19 +56,25 @@ def write_hospital(root: Path) -> list[str]:
     return sorted(set(known))
 
 
-def test_dicom(tmp_path, quick):
+def test_dicom(tmp_path, sketched):
     known = write_hospital(tmp_path / "archive")
     source = {
         "kind": "dicom",
         "root": "archive",
         "window": [0, 600],
+        "depth": 16,
         "slices": 3,
         "slice_range": [0, 1],
         "label": "PatientSex",
         "attributes": ["PatientAge"],
     }
-    config = configured(tmp_path, source=source)
-    done = snakemake(tmp_path, f"{RESULTS}/export", "--configfile", config, **quick)
+    config = configured(
+        tmp_path,
+        source=source,
+        prepare=TINY["prepare"] | {"depth": 16},
+        diffusion=TINY["diffusion"] | {"cross_attention": True},
+    )
+    done = snakemake(tmp_path, f"{RESULTS}/published.json", "--configfile", config, **sketched)
     assert done.returncode == 0, done.stdout[-4000:]
     with (tmp_path / RESULTS / "cohort/manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -73,8 +83,14 @@ def test_dicom(tmp_path, quick):
     assert {row["session"] for row in rows} == {"1"}
     assert {float(row["PatientAge"]) for row in rows} == {40.0 + i for i in range(PATIENTS)}
     images = np.load(tmp_path / RESULTS / "cohort/images.npy", allow_pickle=False)
-    assert images.shape == (72, 1, 32, 32) and 40 < images.std() < 60  # 100 HU of 600 are 42
+    assert images.shape == (72, 1, 32, 32) and images.dtype == np.uint16
+    assert 40 < images.std() / 257 < 60  # 100 HU of 600 are 42 of 255
 
+    with np.load(tmp_path / RESULTS / "export/tiny.npz", allow_pickle=False) as arrays:
+        made = arrays["train_images"]
+    assert made.dtype == np.uint16 and len(np.unique(made & 255)) > 100
+    picture = next((tmp_path / RESULTS / "export/imagefolder/train").rglob("*.png"))
+    assert Image.open(picture).mode == "I;16"
     card = (tmp_path / RESULTS / "export/README.md").read_text()
     assert "burned into DICOM images" in card and "PatientAge" in card
     # Nobody is named anywhere but in the files themselves and in the private folder.

@@ -9,7 +9,7 @@ from tiny import TINY, configured, snakemake
 RESULTS = "results/tiny"
 
 
-def test_what_is_shared_can_be_looked_at_where_the_run_has_stopped(tmp_path):
+def test_what_is_shared_can_be_looked_at_where_the_run_has_stopped(tmp_path, quick):
     coarse = np.random.default_rng(0).integers(0, 255, (24, 9, 9), "u1")
     coarse[12:] = coarse[:12]  # every picture under two patients' names
     for i, grey in enumerate(coarse):
@@ -22,7 +22,7 @@ def test_what_is_shared_can_be_looked_at_where_the_run_has_stopped(tmp_path):
         "expression": r"(?P<patient>p\d+)",
     }
     config = ["--configfile", configured(tmp_path, source=source)]
-    stopped = snakemake(tmp_path, f"{RESULTS}/cohort/split.csv", *config)
+    stopped = snakemake(tmp_path, f"{RESULTS}/cohort/split.csv", *config, **quick)
     assert stopped.returncode != 0 and "leakage: patients in two splits" in stopped.stdout
     with (tmp_path / RESULTS / "cohort/near_duplicates.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -33,5 +33,5 @@ def test_what_is_shared_can_be_looked_at_where_the_run_has_stopped(tmp_path):
     assert not (tmp_path / RESULTS / "cohort/split.csv").exists()
 
     joined = configured(tmp_path, source=source, split=TINY["split"] | {"near_duplicates": "join"})
-    done = snakemake(tmp_path, f"{RESULTS}/cohort/split.csv", "--configfile", joined)
+    done = snakemake(tmp_path, f"{RESULTS}/cohort/split.csv", "--configfile", joined, **quick)
     assert done.returncode == 0, done.stdout[-4000:]

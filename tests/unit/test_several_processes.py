@@ -63,7 +63,7 @@ def _alone(system: Path, monkeypatch, stage, out: str, settings) -> dict[int, fl
 
 
 def test_two_processes_give_the_loss_curve_of_one_and_a_dead_one_ends_both(system, monkeypatch):
-    settings = UNET.model_copy(update={"images": 960})
+    settings = UNET.model_copy(update={"images": 480})
     alone = _alone(system, monkeypatch, diffusion, "one", settings)
     journal = system / "two.jsonl"
     with _begin(system, "diffusion", "two", settings, **{"micro-batch": "3"}) as training:

@@ -9,7 +9,7 @@ from test_export import front_matter, make, run
 
 from synthcohort import config, sources
 from synthcohort.errors import UserError
-from synthcohort.sources import Declared, Terms, adni, digits
+from synthcohort.sources import Declared, Terms, adni, bone_age, digits
 
 CONFIGS = ("adni", "oasis", "bone_age")
 GATED = {"kind": "folder", "root": "images", "expression": "(?P<patient>.)", "gated": True}
@@ -33,6 +33,11 @@ def test_a_source_without_terms_has_unknown_ones(monkeypatch):
     monkeypatch.delattr(digits, "TERMS")
     assert sources.terms(digits.Source()).name == "unknown"
     sources.require_acknowledged(digits.Source(), "")
+
+
+def test_the_hands_are_for_research_but_for_everybody():
+    terms = sources.terms(bone_age.Source(root="hands"))
+    assert "non-commercial research" in terms.note and not terms.gated
 
 
 def test_a_gated_source_is_refused_at_once_until_its_terms_are_acknowledged():

@@ -1,6 +1,8 @@
 """A tiny cohort with all stages trained on it, and the trainings to train again."""
 
 import csv
+import functools
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +11,15 @@ from safetensors.torch import load_file
 
 from synthcohort.cohort import MANIFEST_COLUMNS
 from synthcohort.config import Autoencoder, Diffusion
+from synthcohort.diffusion import preview
 from synthcohort.hardware import Hardware
 from synthcohort.latents.encode import encode
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.autoencoder import train_autoencoder
 from synthcohort.training.diffusion import train_diffusion
 
+# Samples are drawn at every status, here at every step, and nobody judges them.
+preview.SNAPSHOT_STEPS = 2
 HARDWARE = Hardware("cpu", "fp32", 1)
 JOURNAL = Journal(None, "test", {})
 AUTOENCODER = Autoencoder(
@@ -32,8 +37,15 @@ DIFFUSION = Diffusion(
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory) -> Path:
-    """A folder with a cohort of 60 images of 16×16 in two labels, split, and all stages trained."""
+    """A folder with a cohort of 60 images of 16×16 in two labels, split, and all stages trained:
+    every file of tests gets a copy of its own."""
     folder = tmp_path_factory.mktemp("system")
+    return shutil.copytree(_trained(tmp_path_factory), folder, dirs_exist_ok=True)
+
+
+@functools.cache
+def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
     (folder / "cohort").mkdir()
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 2
