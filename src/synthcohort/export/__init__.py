@@ -13,13 +13,23 @@ import numpy as np
 from synthcohort import config, sources
 from synthcohort.audit.gate import require_passed
 from synthcohort.errors import UserError
-from synthcohort.export import card, checksums, imagefolder, medmnist
+from synthcohort.export import bids, card, checksums, dicom, imagefolder, medmnist, parquet
 from synthcohort.export.assignment import assign, lacking
 from synthcohort.files import atomic_directory, read_json, write_json
 from synthcohort.results import summary
 from synthcohort.samples import shards
 from synthcohort.tracking.journal import Journal
 
+# A format is a module with `write(folder, samples, sampled, split, system)`: it writes the images
+# of the shards `samples`, which `sampled` describes, somewhere below the exported folder, each to
+# the part that `split` gives it (N texts, see `assign`), and leaves dropped ones out.
+FORMATS = {
+    "imagefolder": imagefolder,
+    "medmnist": medmnist,
+    "parquet": parquet,
+    "dicom": dicom,
+    "bids": bids,
+}
 # Of a result file what belongs to the public; the rest ("seconds", "details") stays.
 PUBLIC = (
     "metric",
@@ -59,11 +69,10 @@ def export(
 ) -> None:
     """Write the folder `out` from the shards `samples`.
 
-    The folder holds imagefolder/ (PNG and metadata.csv), <name>.npz (MedMNIST's layout), README.md
-    (the dataset card) with figures/, results.json and SHA256SUMS; the same inputs give the same
-    bytes. `results` are the metrics' files. The figures (`grid` of samples, `embedding`,
-    `distances`) must not show real images. The card tells how the images were made, hence the
-    configuration of the whole `system`.
+    The folder holds the images in every one of `export.formats`, README.md (the dataset card) with
+    figures/, results.json and SHA256SUMS; the same inputs give the same bytes. `results` are the
+    metrics' files. The figures (`grid` of samples, `embedding`, `distances`) must not show real
+    images. The card tells how the images were made, hence the configuration of the whole `system`.
 
     Raises:
         UserError: the audit failed, is undecided or was made of other samples; the real images are
@@ -93,8 +102,8 @@ def export(
         ),
     }
     with atomic_directory(out) as folder:
-        imagefolder.write(folder / "imagefolder", samples, sampled, split)
-        medmnist.write(folder / f"{system.name}.npz", samples, sampled, split)
+        for name in system.export.formats:
+            FORMATS[name].write(folder, samples, sampled, split, system)
         (folder / "figures").mkdir()
         for name, (figure, _) in figures.items():
             shutil.copyfile(figure, folder / name)

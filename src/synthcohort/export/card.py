@@ -11,7 +11,7 @@ import yaml
 from synthcohort import __version__, sources
 from synthcohort.audit.gate import headline
 from synthcohort.config import Config
-from synthcohort.export import card_privacy
+from synthcohort.export import card_loading, card_privacy
 from synthcohort.export.imagefolder import FOLDERS
 from synthcohort.results import registry, summary
 from synthcohort.results.readings import Reading, readings
@@ -49,7 +49,7 @@ def write(path: Path, facts: Facts) -> None:
     sections = (
         _front_matter(facts),
         _what(facts),
-        _how_to_load(facts),
+        card_loading.section(facts.system, facts.samples),
         _how_made(facts),
         card_privacy.section(read, facts.audit, len(facts.split), _figure(facts, "distances.png")),
         _evidence(facts, read),
@@ -82,7 +82,7 @@ def _front_matter(facts: Facts) -> str:
             {
                 "config_name": "default",
                 "data_files": [
-                    {"split": folder, "path": f"imagefolder/{folder}/**"}
+                    {"split": folder, "path": card_loading.files(settings.formats, folder)}
                     for part, folder in FOLDERS.items()
                     if part in facts.split
                 ],
@@ -125,45 +125,6 @@ def _counts(facts: Facts) -> str:
         label = (name or "(none)").replace("|", "\\|")
         lines.append(f"| {numbers[place]} | {label} | {' | '.join(counts)} |")
     return "\n".join(lines)
-
-
-def _how_to_load(facts: Facts) -> str:
-    name = facts.system.name
-    columns = ["`index` (the running number within its label)", "`seed` (of its noise)"]
-    if _labelled(facts):
-        columns = ["`label` (name)", "`class` (number, as in the table above)", *columns]
-    attributes = ", ".join(f"`{name}`" for name in facts.samples.attribute_names)
-    if attributes:
-        columns.append(f"what the model was asked for besides: {attributes}")
-    labels = "class numbers"
-    if _labelled(facts):
-        labels += ", and `label_names` has the name of each in `label_numbers`"
-    if facts.samples.multi_label:
-        labels = f"0 or 1 for each of {attributes}, which `label_names` lists"
-    sixteen = (
-        "\n- The pixels are uint16, where MedMNIST's own files are uint8."
-        if facts.samples.dtype == np.uint16
-        else ""
-    )
-    return f"""## How to load it
-
-```python
-from datasets import load_dataset  # the PNG files, from this folder
-dataset = load_dataset("path/to/this/folder")
-image = dataset["train"][0]["image"]
-```
-
-```python
-import numpy as np  # the same images in MedMNIST's layout
-arrays = np.load("{name}.npz")
-images, labels = arrays["train_images"], arrays["train_labels"]
-```
-
-- `imagefolder/<split>/metadata.csv` has for every PNG file: {", ".join(columns)}.
-- `{name}.npz` has the keys train, val and test with `_images` and `_labels`; its labels are
-  {labels}.{sixteen}
-- `sha256sum -c SHA256SUMS` checks all files.
-"""
 
 
 def _how_made(facts: Facts) -> str:

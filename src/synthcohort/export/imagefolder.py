@@ -11,10 +11,12 @@ import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from synthcohort.cohort import number_text
+from synthcohort.config import Config
 from synthcohort.errors import UserError
 from synthcohort.progress import progress
 from synthcohort.samples import shards
@@ -25,40 +27,49 @@ _LONGEST = 200  # bytes; file systems take 255 and the class number comes in fro
 
 
 def write(
-    folder: Path, samples: Sequence[Path], sampled: shards.Samples, split: np.ndarray
+    folder: Path,
+    samples: Sequence[Path],
+    sampled: shards.Samples,
+    split: np.ndarray,
+    system: Config,
 ) -> None:
-    """Write the images of the shards `samples` into `folder`, by `split` (N texts, see `assign`);
-    dropped ones are not written.
+    """Write `folder`/imagefolder/.
 
     Grey images become 8-bit or 16-bit PNG, RGB ones 8-bit. A split without images gets no folder.
 
     Raises:
         UserError: RGB images of 16 bits, which no common PNG reader keeps.
     """
-    if sampled.shape[0] == 3 and sampled.dtype == np.uint16:
-        raise UserError(
-            "the images have three channels of 16 bits, for which there is no common PNG reader; "
-            "set prepare.depth to 8"
-        )
-    labelled = sampled.label_names != [""]
-    folders = label_folders(sampled.label_names, sampled.label_numbers) if labelled else [""]
-    names = [
-        f"{folders[label]}/{index:06d}.png".lstrip("/")
-        for label, index in zip(sampled.labels, sampled.index, strict=True)
-    ]
-    for part in np.unique(split[split != ""]):
-        rows = np.flatnonzero(split == part)
-        for label in np.unique(sampled.labels[rows]):
-            (folder / FOLDERS[part] / folders[label]).mkdir(parents=True)
-        _write_metadata(folder / FOLDERS[part] / _METADATA, sampled, names, rows)
+    require_png(sampled)
+    names = file_names(sampled, ".png")
+    write_tables(folder / "imagefolder", sampled, split, names)
     row = 0
     with progress("PNG files", len(names)) as bar:
         for images in shards.pixels(samples):
             for image in images:
                 if split[row]:
-                    _write_png(folder / FOLDERS[split[row]] / names[row], image)
+                    write_png(folder / "imagefolder" / FOLDERS[split[row]] / names[row], image)
                 row += 1
             bar.update(len(images))
+
+
+def require_png(sampled: shards.Samples) -> None:
+    """Raise a UserError where the images cannot be PNG files."""
+    if sampled.shape[0] == 3 and sampled.dtype == np.uint16:
+        raise UserError(
+            "the images have three channels of 16 bits, for which there is no common PNG reader; "
+            "set prepare.depth to 8"
+        )
+
+
+def file_names(sampled: shards.Samples, suffix: str) -> list[str]:
+    """N file names such as healthy/000012.png, or 000012.png where there are no labels."""
+    labelled = sampled.label_names != [""]
+    folders = label_folders(sampled.label_names, sampled.label_numbers) if labelled else [""]
+    return [
+        f"{folders[label]}/{index:06d}{suffix}".lstrip("/")
+        for label, index in zip(sampled.labels, sampled.index, strict=True)
+    ]
 
 
 def label_folders(names: Sequence[str], numbers: Sequence[int]) -> list[str]:
@@ -75,8 +86,27 @@ def label_folders(names: Sequence[str], numbers: Sequence[int]) -> list[str]:
     return [f"{number}-{name}" for number, name in zip(numbers, safe, strict=True)]
 
 
+def write_tables(
+    folder: Path, sampled: shards.Samples, split: np.ndarray, names: Sequence[str]
+) -> None:
+    """The folders of all parts in which there are files, `names` (N), and a metadata.csv each."""
+    for part in np.unique(split[split != ""]):
+        rows = np.flatnonzero(split == part)
+        for parent in {(folder / FOLDERS[part] / names[row]).parent for row in rows}:
+            parent.mkdir(parents=True, exist_ok=True)
+        _write_metadata(folder / FOLDERS[part] / _METADATA, sampled, names, rows)
+
+
+def write_png(file: Path | BinaryIO, image: np.ndarray) -> None:
+    """Write an image, C×H×W, as PNG."""
+    from PIL import Image
+
+    pixels = image[0] if len(image) == 1 else np.ascontiguousarray(np.moveaxis(image, 0, -1))
+    Image.fromarray(pixels).save(file, "PNG")
+
+
 def _write_metadata(
-    path: Path, sampled: shards.Samples, names: list[str], rows: np.ndarray
+    path: Path, sampled: shards.Samples, names: Sequence[str], rows: np.ndarray
 ) -> None:
     labelled = sampled.label_names != [""]
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -89,10 +119,3 @@ def _write_metadata(
             about = named if labelled else []
             attributes = [number_text(value) for value in sampled.attributes[i]]
             writer.writerow([names[i], *about, sampled.index[i], sampled.seeds[i], *attributes])
-
-
-def _write_png(path: Path, image: np.ndarray) -> None:
-    from PIL import Image
-
-    pixels = image[0] if len(image) == 1 else np.ascontiguousarray(np.moveaxis(image, 0, -1))
-    Image.fromarray(pixels).save(path)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from synthcohort.config import Config
 from synthcohort.progress import progress
 from synthcohort.samples import shards
 
@@ -18,8 +19,14 @@ SPLITS = ("train", "val", "test")
 DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def write(path: Path, samples: Sequence[Path], sampled: shards.Samples, split: np.ndarray) -> None:
-    """Write the images of the shards `samples` to `path`, by `split` (N texts, see `assign`).
+def write(
+    folder: Path,
+    samples: Sequence[Path],
+    sampled: shards.Samples,
+    split: np.ndarray,
+    system: Config,
+) -> None:
+    """Write `folder`/<name>.npz.
 
     Images are n×H×W (grey) or n×H×W×3 (RGB) in the samples' dtype, labels n×1 class numbers,
     uint8 where they fit, or, of a multi-label cohort, n×A of 0 and 1 in the attributes' order. The
@@ -35,7 +42,7 @@ def write(path: Path, samples: Sequence[Path], sampled: shards.Samples, split: n
         numbers = np.arange(len(names))
     labels = labels.astype(np.uint8 if small else np.int64)
     with (
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        zipfile.ZipFile(folder / f"{system.name}.npz", "w", zipfile.ZIP_DEFLATED) as archive,
         progress("MedMNIST file", int((split != "").sum())) as bar,
     ):
         for part in SPLITS:
