@@ -67,7 +67,7 @@ def exported(
 ) -> tuple[list[dict], list[dict], str]:
     """The split's rows, the rows of the exported tables and the card of a whole run."""
     config = configured(folder, **changes)
-    done = snakemake(folder, f"{RESULTS}/export", "--configfile", config, **quick)
+    done = snakemake(folder, f"{RESULTS}/export/SHA256SUMS", "--configfile", config, **quick)
     assert done.returncode == 0, done.stdout[-4000:]
     with (folder / RESULTS / "cohort/manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -64,7 +64,7 @@ def test_dicom(tmp_path, quick):
         "attributes": ["PatientAge"],
     }
     config = configured(tmp_path, source=source)
-    done = snakemake(tmp_path, f"{RESULTS}/export", "--configfile", config, **quick)
+    done = snakemake(tmp_path, f"{RESULTS}/export/SHA256SUMS", "--configfile", config, **quick)
     assert done.returncode == 0, done.stdout[-4000:]
     with (tmp_path / RESULTS / "cohort/manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -13,12 +13,13 @@ import numpy as np
 from synthcohort import config, sources
 from synthcohort.audit.gate import require_passed
 from synthcohort.errors import UserError
-from synthcohort.export import bids, card, checksums, dicom, imagefolder, medmnist, parquet
+from synthcohort.export import bids, checksums, dicom, imagefolder, medmnist, parquet
 from synthcohort.export.assignment import assign, lacking
+from synthcohort.export.card_loading import files
+from synthcohort.export.statement import state
 from synthcohort.files import atomic_directory, read_json, write_json
-from synthcohort.results import summary
 from synthcohort.samples import shards
-from synthcohort.tracking.journal import Journal
+from synthcohort.tracking.journal import Journal, git_revision
 
 # A format is a module with `write(folder, samples, sampled, split, system)`: it writes the images
 # of the shards `samples`, which `sampled` describes, somewhere below the exported folder, each to
@@ -50,6 +51,8 @@ PUBLIC = (
     "layer",
     "seed",
 )
+# Of a line of the table what is held against the card.
+SHOWN = ("metric", "value", "interval", "floor")
 AUDITED = ("passed", "outcome", "undecided", "gates", "measures", "planted")
 
 
@@ -73,12 +76,19 @@ def export(
     figures/, results.json and SHA256SUMS; the same inputs give the same bytes. `results` are the
     metrics' files. The figures (`grid` of samples, `embedding`, `distances`) must not show real
     images. The card tells how the images were made, hence the configuration of the whole `system`.
+    An older `out` is gone even where nothing is exported: what it holds has not passed this audit.
 
     Raises:
         UserError: the audit failed, is undecided or was made of other samples; the real images are
             restricted and `export.acknowledge` does not name their terms; or nothing is left of the
             samples. Nothing is written.
     """
+    # They know every metric, hence torch; `synthcohort verify` comes through this package without.
+    from synthcohort.export import card
+    from synthcohort.results import summary
+    from synthcohort.results.readings import readings
+
+    shutil.rmtree(out, ignore_errors=True)
     sources.require_acknowledged(system.source, system.export.acknowledge)
     audited = require_passed(audit, samples)
     sampled = shards.describe(samples)
@@ -101,6 +111,8 @@ def export(
             "Distance to the nearest train image, of real test images and of synthetic images.",
         ),
     }
+    stated = state(system, samples, sampled, split, git_revision())
+    entries = summary.entries(results, audit)
     with atomic_directory(out) as folder:
         for name in system.export.formats:
             FORMATS[name].write(folder, samples, sampled, split, system)
@@ -110,6 +122,11 @@ def export(
         write_json(
             folder / "results.json",
             {
+                "dataset": stated.model_dump(mode="json"),
+                "table": [
+                    {"name": one.entry["metric"]} | {key: getattr(one.row, key) for key in SHOWN}
+                    for one in readings(entries, audited)
+                ],
                 "results": [_public(read_json(path)) for path in results],
                 "audit": {key: audited[key] for key in AUDITED if key in audited}
                 | {"dropped": len(audited["dropped"])},
@@ -119,19 +136,24 @@ def export(
             folder / "README.md",
             card.Facts(
                 system=system,
+                stated=stated,
+                sizes={part: _size(folder, files(stated.formats, part)) for part in stated.splits},
                 samples=sampled,
                 split=split,
                 parameters={
                     "autoencoder": _parameters(autoencoder),
                     "diffusion": _parameters(diffusion / "unet"),
                 },
-                results=summary.entries(results, audit),
+                results=entries,
                 audit=audited,
                 figures={name: caption for name, (_, caption) in figures.items()},
             ),
         )
-        checksums.write(folder)
+        sums = checksums.write(folder)
     journal.result(
+        version=stated.version,
+        content=stated.content,
+        checksums=sums,
         images=int((split != "").sum()),
         **{f"images_{part}": int((split == part).sum()) for part in sorted(set(split) - {""})},
     )
@@ -150,6 +172,11 @@ def _dropped(sampled: shards.Samples, audited: dict) -> np.ndarray:
 
 def _public(result: dict) -> dict:
     return {key: result[key] for key in PUBLIC if key in result}
+
+
+def _size(folder: Path, pattern: str) -> int:
+    found = folder.glob(pattern.replace("**", "**/*"))
+    return sum(path.stat().st_size for path in found if path.is_file())
 
 
 def _parameters(model: Path) -> int:

@@ -24,6 +24,9 @@ from synthcohort.samples import shards
 FOLDERS = {"train": "train", "val": "validation", "test": "test"}
 _METADATA = "metadata.csv"
 _LONGEST = 200  # bytes; file systems take 255 and the class number comes in front
+# Windows has no files of these names, whatever stands behind a dot; studies call controls CON.
+_PORTS = {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
+_DEVICES = {"con", "prn", "aux", "nul", *_PORTS}
 
 
 def write(
@@ -77,11 +80,12 @@ def label_folders(names: Sequence[str], numbers: Sequence[int]) -> list[str]:
 
     Other characters than letters, digits, ".", "-" and "_" become "_", and what is longer than file
     systems take is cut; should two labels then differ in nothing but case, or one be called as the
-    table beside the folders, every folder gets its class number in front.
+    table beside the folders or as a device of Windows, every folder gets its class number in front.
     """
     safe = [re.sub(r"[^\w.-]", "_", name).strip(".") for name in names]
     safe = [name.encode()[:_LONGEST].decode(errors="ignore").strip(".") or "_" for name in safe]
-    if len({_METADATA, *map(str.casefold, safe)}) == len(safe) + 1:
+    unique = len({_METADATA, *map(str.casefold, safe)}) == len(safe) + 1
+    if unique and not any(name.split(".")[0].casefold() in _DEVICES for name in safe):
         return safe
     return [f"{number}-{name}" for number, name in zip(numbers, safe, strict=True)]
 
@@ -103,6 +107,43 @@ def write_png(file: Path | BinaryIO, image: np.ndarray) -> None:
 
     pixels = image[0] if len(image) == 1 else np.ascontiguousarray(np.moveaxis(image, 0, -1))
     Image.fromarray(pixels).save(file, "PNG")
+
+
+def read(folder: Path) -> list[dict[str, str]]:
+    """The rows of the table in a split's folder, for each image what its columns say.
+
+    Raises:
+        ValueError: there is no such table, or it is not one.
+    """
+    try:
+        with (folder / _METADATA).open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"cannot be read as a table: {error}") from None
+    columns = reader.fieldnames or []
+    for number, row in enumerate(rows, start=2):
+        if len(set(columns)) != len(columns) or set(row) != set(columns) or None in row.values():
+            raise ValueError(f"line {number} does not have the columns of the table's head")
+    return rows
+
+
+def read_png(file: Path | BinaryIO) -> np.ndarray:
+    """The pixels of a PNG file, H×W or H×W×3, uint8 or uint16.
+
+    Raises:
+        ValueError: it cannot be read, or is of another kind.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(file, formats=["PNG"]) as image:
+            pixels = np.asarray(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"cannot be read as a PNG file: {error}") from None
+    if pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[2:] not in ((), (3,)):
+        raise ValueError("is neither grey with 8 or 16 bits nor RGB with 8 bits")
+    return pixels
 
 
 def _write_metadata(

@@ -5,7 +5,10 @@ columns, and label_numbers, their numbers; without labels neither.
 """
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +60,42 @@ def write(
         if names != [""]:
             for name, array in (("names", np.array(names)), ("numbers", np.array(numbers))):
                 _write_array(archive, f"label_{name}", array.shape, array.dtype, [array])
+
+
+def read_labels(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of the file but the images, by name.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    with _told(), np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays if not name.endswith("_images")}
+
+
+def read_images(path: Path, part: str) -> Iterator[np.ndarray]:
+    """The images of a split ("train", "val" or "test") one after the other, H×W or H×W×3.
+
+    Raises:
+        ValueError: they cannot be read.
+    """
+    with _told(), zipfile.ZipFile(path) as archive, archive.open(f"{part}_images.npy") as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("the array is of another version")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        size = dtype.itemsize * prod(shape[1:])
+        if dtype.hasobject or len(shape) < 3:
+            raise ValueError("the array does not hold images")
+        for _ in range(shape[0]):
+            yield np.frombuffer(file.read(size), dtype).reshape(shape[1:])
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    # A missing array is a KeyError, a wrong checksum a BadZipFile.
+    try:
+        yield
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"cannot be read: {error}") from None
 
 
 def _chosen(samples: Sequence[Path], chosen: np.ndarray) -> Iterator[np.ndarray]:

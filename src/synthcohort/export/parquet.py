@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,6 +69,24 @@ def write(
                         values["image"] = [{"bytes": png, "path": path} for png, path in images]
                         writer.write_table(pyarrow.table(values, schema=schema))
                         bar.update(len(taken))
+
+
+def read(folder: Path, part: str) -> Iterator[dict[str, Any]]:
+    """The rows of a part's files ("train", "validation" or "test"), as they were written.
+
+    Raises:
+        ValueError: they cannot be read.
+    """
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+    for path in sorted((folder / "parquet").glob(f"{part}-*.parquet")):
+        try:
+            with ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=256):
+                    yield from batch.to_pylist()
+        except (OSError, ValueError, pyarrow.ArrowException) as error:
+            raise ValueError(f"{path.name} cannot be read: {error}") from None
 
 
 def _png_files(samples: Sequence[Path], chosen: np.ndarray) -> Iterator[bytes]:
