@@ -148,9 +148,10 @@ def test_nothing_about_real_images_leaves(tmp_path):
     folder = run(make(tmp_path / "run"))
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "README.md", "SHA256SUMS", "figures", "imagefolder", "results.json", "tiny.npz",
+        "README.md", "SHA256SUMS", "croissant.json", "figures", "imagefolder", "results.json",
+        "tiny.npz",
     }  # fmt: skip
-    for name in ("README.md", "results.json"):
+    for name in ("README.md", "croissant.json", "results.json"):
         text = (folder / name).read_text()
         assert "secret" not in text and "p1" not in text and str(tmp_path) not in text
     results = json.loads((folder / "results.json").read_text())

@@ -19,6 +19,7 @@ from synthcohort.export import checksums
 from synthcohort.export.verify import verify
 
 CARD = "README.md"
+CROISSANT = "croissant.json"
 TABLE = "imagefolder/train/metadata.csv"
 PNG = "imagefolder/train/a/000001.png"
 
@@ -204,6 +205,11 @@ EDITED = {
     "the class names": (CARD, "'1': b\n  - name: class\n", "'1': c\n  - name: class\n", "as class"),
     "the counts": (CARD, "num_examples: 40", "num_examples: 41", "as counts"),
     "the table of counts": (CARD, "| 0 | a | 24 |", "| 0 | a | 25 |", "table of images"),
+    "croissant's version": (CROISSANT, '"version": "0.0.0', '"version": "1.0.0', "says version"),
+    "croissant's licence": (CROISSANT, '"license": "cc0-1.0"', '"license": "mit"', "says license"),
+    "croissant's labels": (CROISSANT, '"labels/name": "a"', '"labels/name": "c"', "says labels"),
+    "croissant's files": (CROISSANT, 'Url": "tiny.npz"', 'Url": "x"', "give tiny.npz"),
+    "croissant's form": (CROISSANT, '"recordSet": [', '"recordSet": [[], ', "cannot be read as"),
     "no head": (CARD, "---\n", "", "does not begin with YAML"),
     "a broken head": (CARD, "license:", "- :\n\t", "no YAML"),
 }

@@ -13,7 +13,7 @@ import numpy as np
 from synthcohort import config, sources
 from synthcohort.audit.gate import require_passed
 from synthcohort.errors import UserError
-from synthcohort.export import bids, checksums, dicom, imagefolder, medmnist, parquet
+from synthcohort.export import bids, checksums, croissant, dicom, imagefolder, medmnist, parquet
 from synthcohort.export.assignment import assign, lacking
 from synthcohort.export.card_loading import files
 from synthcohort.export.statement import state
@@ -73,10 +73,11 @@ def export(
     """Write the folder `out` from the shards `samples`.
 
     The folder holds the images in every one of `export.formats`, README.md (the dataset card) with
-    figures/, results.json and SHA256SUMS; the same inputs give the same bytes. `results` are the
-    metrics' files. The figures (`grid` of samples, `embedding`, `distances`) must not show real
-    images. The card tells how the images were made, hence the configuration of the whole `system`.
-    An older `out` is gone even where nothing is exported: what it holds has not passed this audit.
+    figures/, results.json, croissant.json and SHA256SUMS; the same inputs give the same bytes.
+    `results` are the metrics' files. The figures (`grid` of samples, `embedding`, `distances`) must
+    not show real images. The card tells how the images were made, hence the configuration of the
+    whole `system`. An older `out` is gone even where nothing is exported: what it holds has not
+    passed this audit.
 
     Raises:
         UserError: the audit failed, is undecided or was made of other samples; the real images are
@@ -84,7 +85,7 @@ def export(
             samples. Nothing is written.
     """
     # They know every metric, hence torch; `synthcohort verify` comes through this package without.
-    from synthcohort.export import card
+    from synthcohort.export import card, rai
     from synthcohort.results import summary
     from synthcohort.results.readings import readings
 
@@ -113,6 +114,7 @@ def export(
     }
     stated = state(system, samples, sampled, split, git_revision())
     entries = summary.entries(results, audit)
+    read = readings(entries, audited)
     with atomic_directory(out) as folder:
         for name in system.export.formats:
             FORMATS[name].write(folder, samples, sampled, split, system)
@@ -125,7 +127,7 @@ def export(
                 "dataset": stated.model_dump(mode="json"),
                 "table": [
                     {"name": one.entry["metric"]} | {key: getattr(one.row, key) for key in SHOWN}
-                    for one in readings(entries, audited)
+                    for one in read
                 ],
                 "results": [_public(read_json(path)) for path in results],
                 "audit": {key: audited[key] for key in AUDITED if key in audited}
@@ -149,6 +151,7 @@ def export(
                 figures={name: caption for name, (_, caption) in figures.items()},
             ),
         )
+        croissant.write(folder, stated, rai.sentences(read, audited))
         sums = checksums.write(folder)
     journal.result(
         version=stated.version,

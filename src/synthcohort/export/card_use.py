@@ -16,10 +16,13 @@ NOT_TO_IDENTIFY = (
     "images were in the training; who comes upon such a thing by chance tells the maker and nobody "
     "else."
 )
-LIMITS = (
+BIASES = (
     "The images show what the model has learnt from one cohort, with that cohort's biases and with "
-    "errors of its own; rare findings may be missing, wrong or invented, and a label says what the "
-    "model was asked for, not what an expert has seen. Results that matter have to be confirmed on "
+    "errors of its own."
+)
+LABELS = "A label says what the model was asked for, not what an expert has seen."
+LIMITS = (
+    "Rare findings may be missing, wrong or invented. Results that matter have to be confirmed on "
     "real images."
 )
 
@@ -48,7 +51,8 @@ def citation(stated: Statement) -> str:
 def _use() -> str:
     return f"""## Intended use and limits
 
-{USE} **{NOT_FOR}** {LIMITS}
+{USE} **{NOT_FOR}** {BIASES}
+{LABELS} {LIMITS}
 
 **{NOT_TO_IDENTIFY}**
 """

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from synthcohort.errors import UserError
-from synthcohort.export import card_check, checksums, contents
+from synthcohort.export import card_check, checksums, contents, croissant
 from synthcohort.export.statement import Statement
 from synthcohort.files import sha256
 
@@ -47,6 +47,7 @@ def verify(folder: Path) -> tuple[list[str], list[str]]:
     faults += contents.foreign(sums, stated)
     faults += contents.faults(folder, stated)
     faults += card_check.faults(folder, stated, results)
+    faults += croissant.faults(folder, stated, sums)
     return _told(folder, stated, results), faults
 
 
