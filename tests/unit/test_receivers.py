@@ -83,6 +83,7 @@ def test_hugging_face_datasets_loads_images_with_their_labels(tmp_path, monkeypa
         monkeypatch.setenv(name, "1")
     from datasets import ClassLabel, load_dataset
 
+    versions = set()
     for place, formats in enumerate([("imagefolder", "medmnist"), ("parquet", "medmnist")]):
         made = make(tmp_path / f"run{place}", names=("zebra", "ant"))
         folder = whole(made, formats=formats)
@@ -98,6 +99,8 @@ def test_hugging_face_datasets_loads_images_with_their_labels(tmp_path, monkeypa
         assert sorted(loaded) == as_stored(folder)
         labels = dataset["train"]["label"]
         assert list(labels) == list(dataset["train"]["class"])
+        versions.add(json.loads((folder / "results.json").read_text())["dataset"]["version"])
+    assert len(versions) == 1, "the same images are the same dataset, whatever files they lie in"
 
 
 def test_sixteen_bits_stay_sixteen_in_datasets(tmp_path, monkeypatch):

@@ -164,6 +164,13 @@ def both_figures(folder):
     edit(folder, "results.json", '"value": "42.5"', '"value": "12.5"')
 
 
+def bomb(folder):
+    """A licence of 10**30 words, of which YAML keeps each once."""
+    layers = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 30)]
+    lines = ["l0: &l0 [mit]", *layers, "license: *l29"]
+    edit(folder, CARD, "license: cc0-1.0", "\n".join(lines))
+
+
 def swap(folder):
     whole = arrays(folder)
     test, val = whole["test_images"], whole["val_images"]
@@ -184,6 +191,9 @@ SEALED = {
     "a broken npz": (lambda f: write(f / "tiny.npz", b"PK"), "tiny.npz: cannot be read"),
     "no table": (lambda f: write(f / TABLE, b"\xff\x00"), "as a table"),
     "no results": (lambda f: write(f / "results.json", b"[]"), "which dataset this is"),
+    "deep results": (lambda f: write(f / "results.json", b"[" * 10**5), "which dataset this is"),
+    "deep croissant": (lambda f: write(f / CROISSANT, b"[" * 10**5), "cannot be read as"),
+    "a bomb": (bomb, "as license"),
     "no statement": (lambda f: write(f / "results.json", b"{}"), "which dataset this is"),
     "all figures": (both_figures, "not 42.5"),
     "a file more": (lambda f: write(f / "extra/patient.txt", b""), "extra: belongs to none"),

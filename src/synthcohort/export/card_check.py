@@ -2,6 +2,7 @@
 
 import math
 import re
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def faults(folder: Path, stated: Statement, results: Mapping[str, Any]) -> Itera
     """What the card says otherwise than `results`, the content of results.json."""
     try:
         head, body = front_matter.read((folder / "README.md").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         yield f"README.md: {error}"
         return
     names = dict(enumerate(stated.label_names)) if stated.labelled else None
@@ -46,7 +47,9 @@ def faults(folder: Path, stated: Statement, results: Mapping[str, Any]) -> Itera
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             found = None
         if found != wanted:
-            yield f"README.md: its head gives as {what} {found!r}; results.json says {wanted!r}"
+            # Short: a few lines of YAML can stand for more than a memory holds.
+            shown = reprlib.repr(found)
+            yield f"README.md: its head gives as {what} {shown}; results.json says {wanted!r}"
     if count_table(stated) not in body:
         yield "README.md: its table of images by label and split is not that of results.json"
     try:

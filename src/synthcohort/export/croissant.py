@@ -6,6 +6,7 @@ and validates it in the tests; writing is a matter of a dictionary.
 """
 
 import json
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def faults(folder: Path, stated: Statement, sums: Mapping[str, str]) -> Iterator
             "labels": labels,
             "splits": [row["splits/name"] for row in names["splits"]["data"]],
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         yield f"{NAME}: cannot be read as the description of this dataset ({error!r})"
         return
     wanted = {
@@ -84,7 +85,7 @@ def faults(folder: Path, stated: Statement, sums: Mapping[str, str]) -> Iterator
     }
     for what, value in wanted.items():
         if found[what] != value:
-            yield f"{NAME}: says {what} {found[what]!r}; results.json says {value!r}"
+            yield f"{NAME}: says {what} {reprlib.repr(found[what])}; results.json says {value!r}"
     for path in sorted(files.keys() | single(sums, stated)):
         if files.get(path) != sums.get(path):
             yield f"{NAME}: does not give {path} the checksum it has in {SUMS}"

@@ -91,10 +91,13 @@ def read_images(path: Path, part: str) -> Iterator[np.ndarray]:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    # A missing array is a KeyError, a wrong checksum a BadZipFile.
+    # A missing array is a KeyError, a wrong checksum a BadZipFile, a size beyond all a MemoryError.
     try:
         yield
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        *(OSError, ValueError, KeyError, EOFError, MemoryError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
         raise ValueError(f"cannot be read: {error}") from None
 
 

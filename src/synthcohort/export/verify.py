@@ -25,8 +25,19 @@ def verify(folder: Path) -> tuple[list[str], list[str]]:
     """What an exported folder says it is, in lines, and every fault found in it.
 
     Raises:
-        UserError: it is no exported folder.
+        UserError: it is no exported folder, or cannot be read.
     """
+    try:
+        told, faults = _verified(folder)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or folder}: cannot be read ({error.strerror}); see to it that you "
+            "may read all of the folder"
+        ) from None
+    return [*map(_printable, told)], [*map(_printable, faults)]
+
+
+def _verified(folder: Path) -> tuple[list[str], list[str]]:
     if not (folder / checksums.NAME).is_file():
         raise UserError(
             f"{folder}: no {checksums.NAME} in it; expected the folder of an exported dataset, "
@@ -40,7 +51,7 @@ def verify(folder: Path) -> tuple[list[str], list[str]]:
     try:
         results = json.loads((folder / "results.json").read_bytes())
         stated = Statement.model_validate(results["dataset"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         why = _first(error) if isinstance(error, ValidationError) else error
         faults.append(f"results.json: does not say which dataset this is ({why!r})")
         return [], faults
@@ -100,6 +111,11 @@ def _told(folder: Path, stated: Statement, results: Mapping[str, Any]) -> list[s
         f"Content:   sha256 {stated.content}",
         f"All files: sha256 {sha256(folder / checksums.NAME)} (of {checksums.NAME})",
     ]
+
+
+def _printable(line: str) -> str:
+    # What a file says is shown to somebody who does not trust it yet.
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)
 
 
 def _first(error: ValidationError) -> str:
