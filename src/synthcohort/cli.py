@@ -72,6 +72,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_hardware(doctor)
     doctor.set_defaults(run=_doctor)
 
+    verify = commands.add_parser(
+        "verify",
+        help="check an exported dataset, also where there is nothing else of the run",
+        description="Hold all files of an exported dataset against its checksums, and images, "
+        "labels, card and figures against each other; say who made it from what. Exit with code 1 "
+        "where something is not as it should be.",
+    )
+    verify.add_argument("folder", type=Path, help="the exported folder, or a copy of it")
+    verify.set_defaults(run=_verify)
+
     publish = commands.add_parser("publish", help="bring MLflow up to the journals of a system")
     publish.add_argument("--system", required=True, metavar="JSON", help="the whole configuration")
     publish.add_argument("--journals", type=Path, nargs="+", required=True)
@@ -230,6 +240,20 @@ def _doctor(given: argparse.Namespace) -> None:
         bad += finding.state == "bad"
     if bad:
         sys.exit(1)
+
+
+def _verify(given: argparse.Namespace) -> None:
+    from synthcohort.export.verify import verify
+
+    told, faults = verify(given.folder)
+    print("\n".join(told))
+    for fault in faults:
+        print(f"- {fault}", file=sys.stderr)
+    if faults:
+        raise UserError(
+            f"{given.folder}: {len(faults)} faults, see above; get the dataset anew from its maker"
+        )
+    print("Every file is as it was exported, and all of them agree.")
 
 
 def _hardware(given: argparse.Namespace) -> "Hardware":

@@ -139,7 +139,9 @@ def test_nothing_is_left_to_do_and_the_report_needs_no_network(finished):
 
 
 def test_the_same_configuration_gives_the_same_bytes(finished, tmp_path, quick):
-    done = snakemake(tmp_path, f"{RESULTS}/export", "--configfile", configured(tmp_path), **quick)
+    done = snakemake(
+        tmp_path, f"{RESULTS}/export/SHA256SUMS", "--configfile", configured(tmp_path), **quick
+    )
     assert done.returncode == 0, done.stdout[-4000:]
 
     def checksums(folder: Path) -> str:

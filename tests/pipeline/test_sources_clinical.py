@@ -111,7 +111,7 @@ def test_adni_is_refused_at_once_without_the_acknowledgement(tmp_path, export):
 def test_oasis(tmp_path, sketched):
     write_oasis(tmp_path / "oasis.zip")
     source = {"kind": "oasis", "root": "oasis.zip", "images": 31}
-    rows = ran(tmp_path, sketched, "export", source=source)
+    rows = ran(tmp_path, sketched, "export/SHA256SUMS", source=source)
     # Ten whole cases of the twelve: 31 images are no whole number of them.
     assert Counter(row["split"] for row in rows) == {"train": 30, "val": 12, "test": 24}
     export = tmp_path / RESULTS / "export"

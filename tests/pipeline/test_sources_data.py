@@ -32,7 +32,7 @@ def exported(folder: Path, sketched: dict[str, str], **changes: dict) -> dict[st
     """The arrays of the dataset that a tiny system with `changes` exports."""
     config = configured(folder, **changes)
     figures = [f"{RESULTS}/figures/{name}" for name in ("cohort.png", "reconstructions.png")]
-    asked = [f"{RESULTS}/export", *figures, f"{RESULTS}/figures/denoising.gif"]
+    asked = [f"{RESULTS}/export/SHA256SUMS", *figures, f"{RESULTS}/figures/denoising.gif"]
     done = snakemake(folder, *asked, "--configfile", config, **sketched)
     assert done.returncode == 0, done.stdout[-4000:]
     assert not (folder / RESULTS / "raw").exists()

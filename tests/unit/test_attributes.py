@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from exports import write_audit
+from exports import system, write_audit
 from pydantic import ValidationError
 
 from synthcohort import config
@@ -142,8 +142,8 @@ def test_png_metadata_has_the_attributes(tmp_path):
     values = np.array([[63, 0.1], [7.5, 0.2]])
     paths = shard(tmp_path / "a.npz", values, ["age", "dose"], "AB")
     sampled = shards.describe(paths)
-    imagefolder.write(tmp_path / "out", paths, sampled, np.array(["train", "train"]))
-    with (tmp_path / "out/train/metadata.csv").open() as file:
+    imagefolder.write(tmp_path, paths, sampled, np.array(["train", "train"]), system())
+    with (tmp_path / "imagefolder/train/metadata.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["label"], row["age"], row["dose"]) for row in rows] == [
         ("A", "63", "0.1"),
@@ -164,8 +164,8 @@ def test_the_npz_has_findings_as_labels_where_they_are_all_there_is(
 ):
     paths = shard(tmp_path / "a.npz", np.array(values), ["x", "y"], labels)
     sampled = shards.describe(paths)
-    medmnist.write(tmp_path / "out.npz", paths, sampled, np.array(["train", "train", "test"]))
-    made = np.load(tmp_path / "out.npz")
+    medmnist.write(tmp_path, paths, sampled, np.array(["train", "train", "test"]), system())
+    made = np.load(tmp_path / "tiny.npz")
     found = np.concatenate([made["train_labels"], made["test_labels"]])
     assert found.tolist() == expected and found.dtype == np.uint8
     assert made["val_labels"].shape == (0, len(expected[0]))

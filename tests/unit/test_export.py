@@ -148,9 +148,10 @@ def test_nothing_about_real_images_leaves(tmp_path):
     folder = run(make(tmp_path / "run"))
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "README.md", "SHA256SUMS", "figures", "imagefolder", "results.json", "tiny.npz",
+        "README.md", "SHA256SUMS", "croissant.json", "figures", "imagefolder", "results.json",
+        "tiny.npz",
     }  # fmt: skip
-    for name in ("README.md", "results.json"):
+    for name in ("README.md", "croissant.json", "results.json"):
         text = (folder / name).read_text()
         assert "secret" not in text and "p1" not in text and str(tmp_path) not in text
     results = json.loads((folder / "results.json").read_text())
@@ -257,6 +258,7 @@ def test_splits_are_by_label_and_by_seed(tmp_path):
 def test_label_folders_are_safe_and_unique():
     assert label_folders(["AD", "no finding", "../up"], range(3)) == ["AD", "no_finding", "_up"]
     assert len(set(map(str.casefold, label_folders(["a/b", "a_b", "A_B", "0-a_b"], range(4))))) == 4
+    assert label_folders(["CON", "nul.x"], range(2)) == ["0-CON", "1-nul.x"], "no file of Windows"
     assert label_folders(["metadata.CSV", "b."], [3, 5]) == ["3-metadata.CSV", "5-b"]
     assert label_folders(["\U0001f600", "\U0001f601"], range(2)) == ["0-_", "1-_"]
 

@@ -1,7 +1,7 @@
 rule publish:
     localrule: True
     input:
-        export=rules.export.output,
+        card=rules.export.output.card,
         summary=rules.summary.output,
         report=rules.report_page.output,
         comparison=rules.show_samples.output.comparison,
@@ -15,5 +15,5 @@ rule publish:
         journals=f"{RESULTS}/journal/*.jsonl",
     shell:
         "synthcohort publish --system {params.system:q} --journals {params.journals}"
-        " --artifacts {input.export}/README.md {input.summary} {input.report}"
+        " --artifacts {input.card} {input.summary} {input.report}"
         " --out {output} 2>&1 | tee {log}"

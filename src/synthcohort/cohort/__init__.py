@@ -24,8 +24,11 @@ MANIFEST_COLUMNS = (
     "source_file",
     "sha256",
 )
-# Names of other columns of the manifest, the split or the exported metadata.
-NOT_ATTRIBUTES = {*MANIFEST_COLUMNS, "split", "file_name", "class", "index", "seed"}
+# Names of other columns of the manifest, the split or the exported tables.
+NOT_ATTRIBUTES = {*MANIFEST_COLUMNS, "split", "file_name", "class", "index", "seed"} | {
+    "image",
+    "participant_id",
+}
 
 
 @dataclass(frozen=True)

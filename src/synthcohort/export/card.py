@@ -6,18 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from synthcohort import __version__, sources
 from synthcohort.audit.gate import headline
 from synthcohort.config import Config
-from synthcohort.export import card_privacy
-from synthcohort.export.imagefolder import FOLDERS
+from synthcohort.export import card_loading, card_privacy, card_use
+from synthcohort.export.front_matter import front_matter
+from synthcohort.export.statement import Statement, count_table
 from synthcohort.results import registry, summary
 from synthcohort.results.readings import Reading, readings
 from synthcohort.samples import shards
 
-SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
 SAMPLERS = {"ddpm": "DDPM", "ddim": "DDIM", "dpm-solver++": "DPM-Solver++"}
 PREDICTIONS = {"epsilon": "the noise (epsilon)", "v_prediction": "v"}
 FROM_TRAIN = (
@@ -31,6 +29,9 @@ class Facts:
     """What the card tells beside the settings."""
 
     system: Config
+    stated: Statement
+    sizes: Mapping[str, int]
+    """The bytes of each split's files that `datasets` loads."""
     samples: shards.Samples
     split: np.ndarray
     """N texts, "train", "val" or "test", "" for a dropped image."""
@@ -47,55 +48,20 @@ def write(path: Path, facts: Facts) -> None:
     """Write the card."""
     read = readings(facts.results, facts.audit)
     sections = (
-        _front_matter(facts),
+        front_matter(facts.stated, _tag(facts), facts.sizes),
         _what(facts),
-        _how_to_load(facts),
+        card_loading.section(facts.system, facts.samples),
         _how_made(facts),
         card_privacy.section(read, facts.audit, len(facts.split), _figure(facts, "distances.png")),
         _evidence(facts, read),
-        _use(),
-        _terms(facts),
-        _citation(facts),
+        card_use.sections(facts.stated, facts.system),
     )
     path.write_text("\n".join(sections), encoding="utf-8")
 
 
-def _front_matter(facts: Facts) -> str:
-    settings = facts.system.export
-    count = np.count_nonzero(facts.split)
-    values = {
-        "license": settings.licence,
-        "pretty_name": settings.title,
-        "task_categories": [
-            "image-classification"
-            if _labelled(facts) or facts.samples.multi_label
-            else "unconditional-image-generation"
-        ],
-        "size_categories": [next((name for top, name in SIZES if count < top), "n>1M")],
-        "tags": [
-            "synthetic",
-            "medical",
-            "diffusion" if _on_pixels(facts) else "latent-diffusion",
-            "synthcohort",
-        ],
-        "configs": [
-            {
-                "config_name": "default",
-                "data_files": [
-                    {"split": folder, "path": f"imagefolder/{folder}/**"}
-                    for part, folder in FOLDERS.items()
-                    if part in facts.split
-                ],
-            }
-        ],
-    }
-    return f"---\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}---\n"
-
-
 def _what(facts: Facts) -> str:
-    count = np.count_nonzero(facts.split)
-    channels, height, width = facts.samples.shape
-    bits = 8 * facts.samples.dtype.itemsize
+    stated = facts.stated
+    channels, height, width = stated.shape
     colour = "grey" if channels == 1 else "RGB"
     kind = "diffusion model" if _on_pixels(facts) else "latent diffusion model"
     return f"""# {facts.system.export.title}
@@ -103,67 +69,13 @@ def _what(facts: Facts) -> str:
 **Audit**: {headline(facts.audit, registry.title)}
 
 **Every image in this dataset is synthetic**, and no real image is part of it. There are
-{count} {colour} images of {height}×{width} pixels with {bits} bits, drawn from a {kind}
-that was trained on a cohort of real images (system `{facts.system.name}`). The splits are random
-within each label.
+{stated.count} {colour} images of {height}×{width} pixels with {stated.bits} bits, drawn from a
+{kind} that was trained on a cohort of real images (system `{facts.system.name}`). The splits are
+random within each label.
 
-{_counts(facts)}
+{count_table(stated)}
 
 {_figure(facts, "samples.png")}"""
-
-
-def _counts(facts: Facts) -> str:
-    parts = [part for part in FOLDERS if part in facts.split]
-    lines = [
-        "| Class | Label | " + " | ".join(FOLDERS[part] for part in parts) + " |",
-        "|---:|---" + "|---:" * len(parts) + "|",
-    ]
-    numbers = facts.samples.label_numbers
-    for place, name in enumerate(facts.samples.label_names):
-        of_label = facts.split[facts.samples.labels == place]
-        counts = [str(np.sum(of_label == part)) for part in parts]
-        label = (name or "(none)").replace("|", "\\|")
-        lines.append(f"| {numbers[place]} | {label} | {' | '.join(counts)} |")
-    return "\n".join(lines)
-
-
-def _how_to_load(facts: Facts) -> str:
-    name = facts.system.name
-    columns = ["`index` (the running number within its label)", "`seed` (of its noise)"]
-    if _labelled(facts):
-        columns = ["`label` (name)", "`class` (number, as in the table above)", *columns]
-    attributes = ", ".join(f"`{name}`" for name in facts.samples.attribute_names)
-    if attributes:
-        columns.append(f"what the model was asked for besides: {attributes}")
-    labels = "class numbers"
-    if _labelled(facts):
-        labels += ", and `label_names` has the name of each in `label_numbers`"
-    if facts.samples.multi_label:
-        labels = f"0 or 1 for each of {attributes}, which `label_names` lists"
-    sixteen = (
-        "\n- The pixels are uint16, where MedMNIST's own files are uint8."
-        if facts.samples.dtype == np.uint16
-        else ""
-    )
-    return f"""## How to load it
-
-```python
-from datasets import load_dataset  # the PNG files, from this folder
-dataset = load_dataset("path/to/this/folder")
-image = dataset["train"][0]["image"]
-```
-
-```python
-import numpy as np  # the same images in MedMNIST's layout
-arrays = np.load("{name}.npz")
-images, labels = arrays["train_images"], arrays["train_labels"]
-```
-
-- `imagefolder/<split>/metadata.csv` has for every PNG file: {", ".join(columns)}.
-- `{name}.npz` has the keys train, val and test with `_images` and `_labels`; its labels are
-  {labels}.{sixteen}
-- `sha256sum -c SHA256SUMS` checks all files.
-"""
 
 
 def _how_made(facts: Facts) -> str:
@@ -190,7 +102,7 @@ def _how_made(facts: Facts) -> str:
         f"steps, the network predicts {PREDICTIONS[diffusion.prediction]}",
         "Sampling": f"{SAMPLERS[sampling.sampler]}, {sampling.steps} steps, {guidance}, seed "
         f"{system.seed}",
-        "Software": f"synthcohort {__version__}",
+        "Software": f"{facts.stated.software.name} {facts.stated.software.version}",
     }
     table = "".join(f"| {what} | {how} |\n" for what, how in lines.items())
     return f"""## How it was made
@@ -225,56 +137,13 @@ quality.
 {_figure(facts, "embedding.png")}"""
 
 
-def _use() -> str:
-    return """## Intended use and limits
-
-For developing and teaching methods of image analysis, for testing software, and for planning
-studies. **Not for diagnosis, nor for any decision about a patient; not for conclusions about the
-frequency or appearance of disease.** The images show what the model has learnt from one cohort,
-with that cohort's biases and with errors of its own; rare findings may be missing, wrong or
-invented, and a label says what the model was asked for, not what an expert has seen. Results that
-matter have to be confirmed on real images.
-"""
-
-
-def _terms(facts: Facts) -> str:
-    export, terms = facts.system.export, sources.terms(facts.system.source)
-    gate = (
-        f"""
-**This dataset is derived from restricted data.** Its maker acknowledged these terms
-(`export.acknowledge: {export.acknowledge}`): that they, and those who gave access to the real
-images, let it be passed on. Whoever passes it on has to see that this holds for them, too.
-"""
-        if terms.gated
-        else ""
-    )
-    return f"""## Licence and origin
-
-- Licence of this dataset: {export.licence}.
-- Real images that the model was trained on: {terms.source}.
-- Terms of the real images: {" ".join(filter(None, (f"{terms.name}.", terms.note)))}
-{gate}"""
-
-
-def _citation(facts: Facts) -> str:
-    return f"""## Citation
-
-```bibtex
-@misc{{{facts.system.name},
-  title = {{{facts.system.export.title}}},
-  note  = {{Synthetic dataset, made with synthcohort {__version__}, seed {facts.system.seed}}}
-}}
-```
-"""
-
-
 def _figure(facts: Facts, name: str) -> str:
     caption = facts.figures[f"figures/{name}"]
     return f"![{caption}](figures/{name})\n\n*{caption}*\n"
 
 
-def _labelled(facts: Facts) -> bool:
-    return facts.samples.label_names != [""]
+def _tag(facts: Facts) -> str:
+    return "diffusion" if _on_pixels(facts) else "latent-diffusion"
 
 
 def _on_pixels(facts: Facts) -> bool:

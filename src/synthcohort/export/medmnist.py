@@ -5,11 +5,15 @@ columns, and label_numbers, their numbers; without labels neither.
 """
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from synthcohort.config import Config
 from synthcohort.progress import progress
 from synthcohort.samples import shards
 
@@ -18,8 +22,14 @@ SPLITS = ("train", "val", "test")
 DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def write(path: Path, samples: Sequence[Path], sampled: shards.Samples, split: np.ndarray) -> None:
-    """Write the images of the shards `samples` to `path`, by `split` (N texts, see `assign`).
+def write(
+    folder: Path,
+    samples: Sequence[Path],
+    sampled: shards.Samples,
+    split: np.ndarray,
+    system: Config,
+) -> None:
+    """Write `folder`/<name>.npz.
 
     Images are n×H×W (grey) or n×H×W×3 (RGB) in the samples' dtype, labels n×1 class numbers,
     uint8 where they fit, or, of a multi-label cohort, n×A of 0 and 1 in the attributes' order. The
@@ -35,7 +45,7 @@ def write(path: Path, samples: Sequence[Path], sampled: shards.Samples, split: n
         numbers = np.arange(len(names))
     labels = labels.astype(np.uint8 if small else np.int64)
     with (
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        zipfile.ZipFile(folder / f"{system.name}.npz", "w", zipfile.ZIP_DEFLATED) as archive,
         progress("MedMNIST file", int((split != "").sum())) as bar,
     ):
         for part in SPLITS:
@@ -50,6 +60,45 @@ def write(path: Path, samples: Sequence[Path], sampled: shards.Samples, split: n
         if names != [""]:
             for name, array in (("names", np.array(names)), ("numbers", np.array(numbers))):
                 _write_array(archive, f"label_{name}", array.shape, array.dtype, [array])
+
+
+def read_labels(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of the file but the images, by name.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    with _told(), np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays if not name.endswith("_images")}
+
+
+def read_images(path: Path, part: str) -> Iterator[np.ndarray]:
+    """The images of a split ("train", "val" or "test") one after the other, H×W or H×W×3.
+
+    Raises:
+        ValueError: they cannot be read.
+    """
+    with _told(), zipfile.ZipFile(path) as archive, archive.open(f"{part}_images.npy") as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("the array is of another version")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        size = dtype.itemsize * prod(shape[1:])
+        if dtype.hasobject or len(shape) < 3:
+            raise ValueError("the array does not hold images")
+        for _ in range(shape[0]):
+            yield np.frombuffer(file.read(size), dtype).reshape(shape[1:])
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    # A missing array is a KeyError, a wrong checksum a BadZipFile, a size beyond all a MemoryError.
+    try:
+        yield
+    except (
+        *(OSError, ValueError, KeyError, EOFError, MemoryError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
+        raise ValueError(f"cannot be read: {error}") from None
 
 
 def _chosen(samples: Sequence[Path], chosen: np.ndarray) -> Iterator[np.ndarray]:

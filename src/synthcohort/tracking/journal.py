@@ -181,7 +181,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "node": platform.node(),
         **_hardware(),
-        "git": _git_revision(),
+        "git": git_revision(),
         "slurm_job": os.environ.get("SLURM_JOB_ID", ""),
         "slurm_restart": os.environ.get("SLURM_RESTART_COUNT", ""),
         "packages": {d.name: d.version for d in distributions()},
@@ -208,7 +208,8 @@ def _told(path: Path) -> str:
         return ""
 
 
-def _git_revision() -> str:
+def git_revision() -> str:
+    """The revision of this code, "-dirty" behind it where it was changed; "" outside git."""
     # Only where git keeps this very file: an installed package may lie inside another repository.
     here = Path(__file__)
     try:
