@@ -40,13 +40,13 @@ def system(tmp_path_factory) -> Path:
     """A folder with a cohort of 60 images of 16×16 in two labels, split, and all stages trained:
     every file of tests gets a copy of its own."""
     folder = tmp_path_factory.mktemp("system")
-    return shutil.copytree(_trained(tmp_path_factory), folder, dirs_exist_ok=True)
+    return shutil.copytree(_trained(tmp_path_factory.getbasetemp()), folder, dirs_exist_ok=True)
 
 
 @functools.cache
-def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    (folder / "cohort").mkdir()
+def _trained(root: Path) -> Path:
+    folder = root / "trained"
+    (folder / "cohort").mkdir(parents=True)
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 2
     base = np.where(labels, 60, 180)[:, None, None, None] + rng.normal(0, 30, (60, 1, 16, 16))
