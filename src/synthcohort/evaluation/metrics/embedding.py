@@ -48,6 +48,7 @@ MEASURES = (
         "Among the nearest neighbours in the denoiser's own features, how often the other origin "
         "comes up, against chance (1). The denoiser made these images to be alike to itself: it "
         "sees gross faults, but hardly blur or noise.",
+        span=1.0,
     ),
     Measure(
         "embedding.classifier_mixing",
@@ -57,6 +58,7 @@ MEASURES = (
         "higher",
         "The same in the features of a classifier that was trained on real images alone, and had "
         "no part in making these.",
+        span=1.0,
     ),
     Measure(
         "embedding.label_separation",
