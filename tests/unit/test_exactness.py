@@ -53,6 +53,6 @@ def test_the_whole_search_is_exact(monkeypatch, tmp_path):
 
 
 def test_the_losses_of_membership_are_exact():
-    material = SimpleNamespace(models={}, cohort=None)
+    material = SimpleNamespace(models={}, cohort=None, kept={})
     with pytest.raises(Asked, match="fp32"):
         denoiser_loss.losses(material, HERE, np.arange(2), [0.1], 1, 0, Watched(precision="bf16"))

@@ -65,8 +65,29 @@ def test_a_figure_that_cannot_tell_gets_no_mark():
     assert mark(entry, "lower", "privacy").words == "no sign of a leak"
     assert mark(entry, "lower", "privacy", span=0.5).words == "cannot tell"
     sure = result("m", 0.65, (0.48, 0.81), **floored(0.5, 0.42, 0.58))
-    assert mark(sure, "lower", "privacy", span=0.5).words == "no sign of a leak"
+    # An AUC of up to 0.8 would matter; one of up to 0.6 would not.
+    assert mark(sure, "lower", "privacy", span=0.5).words == "cannot tell"
+    near = result("m", 0.53, (0.49, 0.57), **floored(0.5, 0.42, 0.58))
+    assert mark(near, "lower", "privacy", span=0.5).words == "no sign of a leak"
     assert mark(sure | {"cannot_tell": "why"}, "lower").words == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "better", "span", "words"),
+    [
+        (0.94, (0.05, 1.83), "lower", None, "cannot tell"),  # ten floors away, or none
+        (0.94, (0.7, 1.2), "lower", None, "short of the floor"),
+        (0.12, (0.02, 0.25), "lower", None, "at the floor"),
+        (0.12, (0.0, 0.6), "higher", None, "at the floor"),  # too much can't be short
+        (0.08, (0.0, 0.6), "higher", 1.0, "at the floor"),
+        (0.02, (0.0, 0.6), "lower", 1.0, "cannot tell"),
+        (0.02, (0.0, 0.6), "near", 1.0, "cannot tell"),
+    ],
+)
+def test_a_wide_interval_is_not_at_the_floor(value, interval, better, span, words):
+    """It reaches nothing and what would matter, on the side that is bad."""
+    entry = result("fid", value, interval, **floored(0.09, 0.0, 0.29))
+    assert mark(entry, better, span=span).words == words
 
 
 def test_no_verdict_and_no_drawing_without_an_interval():

@@ -14,7 +14,8 @@ from trained import DIFFUSION, HARDWARE, JOURNAL, data
 from synthcohort.cohort import open_cohort
 from synthcohort.config import Evaluation
 from synthcohort.evaluation.material import Material
-from synthcohort.evaluation.metrics.membership.denoiser_loss import chosen
+from synthcohort.evaluation.metrics import membership
+from synthcohort.evaluation.metrics.membership.denoiser_loss import chosen, losses
 from synthcohort.evaluation.metrics.membership.patient_auc import chance, exposed, told_apart
 from synthcohort.evaluation.metrics.over_training.advice import advised
 from synthcohort.evaluation.networks.label_classifier import train_classifier
@@ -145,6 +146,36 @@ def test_patients_and_images_are_capped_at_random(system):
     few = draw(5, 1, 0)
     assert len(few) == 5 == len(set(given.cohort.patients[few]))
     assert few.tolist() == draw(5, 1, 0).tolist() != draw(5, 1, 1).tolist()
+
+
+def test_losses_that_the_job_has_taken_are_not_taken_again(system):
+    given, rows = material(system, open_cohort(**data(system))), np.array([7, 3, 11])
+    *_, last = moments(system / "diffusion").values()
+    first = losses(given, last, rows, (0.1, 0.2, 0.3), 1, 0, HARDWARE)
+    blind = replace(given, models={})  # without the models nothing can be taken
+    assert (losses(blind, last, rows[1:], (0.1, 0.2), 1, 0, HARDWARE) == first[:2, 1:]).all()
+    anew = losses(replace(given, kept={}), last, rows[1:], (0.1, 0.2), 1, 0, HARDWARE)
+    assert anew == pytest.approx(first[:2, 1:], rel=1e-4)
+
+
+def test_a_control_that_is_off_is_told_and_beyond_chance_nothing_else_is(
+    system, tmp_path, monkeypatch
+):
+    """All of val are easier than all of test: the split's parts differ without any training."""
+    given = material(system, open_cohort(**data(system)))
+    easy = given.cohort.of("val")
+    monkeypatch.setattr(
+        membership,
+        "losses",
+        lambda _, network, rows, times, *rest: np.tile(
+            np.where(np.isin(rows, easy), 1.0, 2.0) + 0.001 * rows, (len(times), 1)
+        ),
+    )
+    found = evaluated.measure("membership", given, tmp_path)
+    assert "other unseen patients" in found["cannot_tell"] and "wrong by some 0.50" in found["note"]
+    near = {"value": 0.57, "interval": [0.505, 0.63]}
+    assert "wrong by some 0.07" in membership.warning(near, "val against test")
+    assert not membership.warning(near | {"interval": [0.49, 0.65]}, "val against test")
 
 
 def test_the_area_is_that_of_pairs_and_its_interval_covers_it():

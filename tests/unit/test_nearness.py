@@ -66,3 +66,24 @@ def test_the_patient_repeated_most_is_named():
     assert told[0]["patient"] == "p7" and told[0]["copies"] == 2 and told[1]["patient"] == "p3"
     assert figure["value"] == shares[0][7] > figure["floor"]["interval"][1]
     assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
+    low, high = figure["floor"]["interval"]
+    assert low < figure["floor"]["value"] < high
+
+
+def test_as_many_strangers_hit_a_patient_as_often_as_images_of_nobody():
+    """However many unseen images there are: the largest share of more of them is smaller."""
+    random = np.random.default_rng(0)
+    names = np.array([f"p{i}" for i in range(50)])
+    for unseen in (100, 2000):
+        figure, *_ = nearness.hits(
+            random.integers(50, size=200),
+            np.empty(0, int),
+            random.integers(50, size=unseen),
+            np.arange(unseen) // 2,
+            names,
+            seed=1,
+        )
+        floor = figure["floor"]
+        assert floor["interval"][0] <= floor["value"] <= floor["interval"][1]
+        assert figure["value"] <= floor["interval"][1]
+    assert floor["interval"][0] <= figure["value"] and floor["value"] < 0.06

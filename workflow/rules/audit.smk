@@ -15,6 +15,8 @@ rule search:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.audit),
+    # After membership the longest job behind the samples.
+    priority: 2
     resources:
         gpu=0,
     shell:

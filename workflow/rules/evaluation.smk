@@ -86,7 +86,7 @@ rule features:
         settings=as_json(SYSTEM.evaluation),
         decoded=DECODED_OPTION,
         models=lambda wildcards: options_of(extractors.module(wildcards.extractor).MODELS),
-    # The longest jobs of the evaluation: started first, the others fill the gaps.
+    # Others wait for it.
     priority: 1
     resources:
         gpu=0,
@@ -135,6 +135,8 @@ for job, measured in metrics.jobs(SYSTEM.evaluation).items():
             decoded=DECODED_OPTION,
             models=options_of(metrics.models(measured)),
             out=f"{RESULTS}/evaluation",
+        # The longest of all begins first, and the others fill the gaps.
+        priority: 3 if job == "membership" else 0
         resources:
             gpu=0,
         shell:

@@ -145,12 +145,28 @@ def _compare(
     a, b = a.to(device), b.to(device)
     maps, signs, parts = coarse.candidates(small_query, small_reference, a, b, queries.shape[2:])
     tried = maps.shape[1]
-    query, repeated = query[a].repeat_interleave(tried, 0), b.repeat_interleave(tried)
+    query, reference = query[a], targets[REFINED][b]
     down, across = (coarse.blocks(length, device) for length in query.shape[1:])
     member = coarse.members(device)
-    where = down.T @ member[parts.flatten()].view(-1, coarse.BLOCKS, coarse.BLOCKS) @ across
-    maps, signs = maps.flatten(0, 1), signs.flatten()
-    maps = refined(query, targets[REFINED][repeated], maps, signs, where)
+    # The maps of the whole, and that of a part: the parts differ, so that they are on their own.
+    maps = torch.cat(
+        [
+            refined(query, reference, maps[:, :-1], signs[:, :-1], torch.ones_like(reference)),
+            refined(
+                query,
+                reference,
+                maps[:, -1:],
+                signs[:, -1:],
+                down.T @ member[parts[:, -1]].view(-1, coarse.BLOCKS, coarse.BLOCKS) @ across,
+            ),
+        ],
+        1,
+    ).flatten(0, 1)
+    query, repeated, signs = (
+        query.repeat_interleave(tried, 0),
+        b.repeat_interleave(tried),
+        signs.flatten(),
+    )
     seen, inside = warped(query, maps)
     seen = seen * inside * signs[:, None, None]
 

@@ -10,10 +10,9 @@ from math import ceil, floor, log, log10
 from typing import Any
 
 from synthcohort import config
+from synthcohort.numerics.resampling import LEAST_PATIENTS
 
 PASSED, FAILED, UNDECIDED = "passed", "failed", "undecided"
-# Below this the bootstrap over patients is too sure of itself, whatever width it gives.
-LEAST_PATIENTS = 10
 # A value so near its threshold that more than this many times the data would be needed lies on it.
 HOPELESS = 1000
 

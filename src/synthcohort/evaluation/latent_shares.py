@@ -25,8 +25,7 @@ from synthcohort.numerics.resampling import (
 if TYPE_CHECKING:
     from synthcohort.latents.space import Space
 
-LEAST_PATIENTS = 10
-"""Of fewer, the bootstrap over patients gives intervals that are far too narrow."""
+SPACE, LAYER = "this system's autoencoder", "mean latents"
 METHOD = (
     "Clopper and Pearson over images (synthetic); bootstrap over patients, percentiles (real), of "
     "a share of 0 or 1 Clopper and Pearson over patients; the train images stay, the generative "
@@ -78,6 +77,27 @@ def of_patients(found: np.ndarray, patients: np.ndarray, seed: int) -> dict:
         weights = bootstrap_weights(patients, seed)
         interval = percentile_interval(weights @ found / weights.sum(1))
     return {"value": float(found.mean()), "interval": interval}
+
+
+def result_of(
+    found: Mapping[str, np.ndarray], material: Material, unseen: np.ndarray, seed: int
+) -> dict:
+    """The result of a metric whose value is the share of True among the "synthetic" images and
+    whose floor is that among the "unseen" real ones (`found`: N bools each; `unseen`: their rows in
+    the manifest). Its details have the share of the "planted" train images."""
+    cohort = material.cohort
+    rows = {"train": cohort.of("train"), "unseen": unseen}
+    of = {name: len(np.intersect1d(unseen, cohort.of(name))) for name in ("val", "test")}
+    return of_images(found["synthetic"]) | {
+        "extractor": SPACE,
+        "layer": LAYER,
+        "interval_method": METHOD,
+        "floor": of_patients(found["unseen"], cohort.patients[unseen], seed),
+        "n": {"train": len(rows["train"]), **of, "synthetic": len(found["synthetic"])},
+        "patients": {name: len(np.unique(cohort.patients[part])) for name, part in rows.items()},
+        "note": "",  # images of every label take part
+        "details": {"planted": of_images(found["planted"]) | {"n": len(found["planted"])}},
+    }
 
 
 def draw_shares(path: Path, rows: Mapping[str, Mapping], what: str) -> None:

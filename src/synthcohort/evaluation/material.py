@@ -32,6 +32,8 @@ class Material:
     """What the features are of, in words: "extractor" and "layer"."""
     work: Path = Path(gettempdir())
     """Where large temporary files may be put."""
+    kept: dict = field(default_factory=dict)
+    """What a metric has computed that another one of the same job may take as well."""
 
 
 def restricted(material: Material, places: Mapping[str, np.ndarray]) -> Material:

@@ -25,7 +25,9 @@ from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 
 NAMES = ("train", "test", "synthetic")
-LEAST_PATIENTS = 4
+FEWEST_PATIENTS = 4
+"""For anything to be compared: intervals leave out one group of patients after the other. Gates and
+privacy figures ask for more (`resampling.LEAST_PATIENTS`)."""
 SPREAD = 1.5
 """How many times the patients of "train" make a set of its own: fewer more change little."""
 
@@ -91,10 +93,10 @@ def choose(
     chosen["synthetic"] = first(by_index, made[by_index])
     for name in real:
         patients = len(set(data.patients[chosen[name]]))
-        if patients < LEAST_PATIENTS:
+        if patients < FEWEST_PATIENTS:
             raise UserError(
                 f"{split}: {patients} patients of {name} can be compared, but an interval over "
-                f"patients needs at least {LEAST_PATIENTS}; raise evaluation.images, or give "
+                f"patients needs at least {FEWEST_PATIENTS}; raise evaluation.images, or give "
                 f"{name} more patients (split.fractions)"
             )
     spread = _spread(data, order(data.of("train")), chosen["train"], wanted, seed)

@@ -35,7 +35,7 @@ def _tried(told: Protection) -> str:
     for one in told.tried:
         row = one.row
         reading = f"{one.mark.sign} {one.mark.words}".strip() or "–"
-        what = f"**{row.metric}**: {one.of.sentence}"
+        what = " ".join((f"**{row.metric}**: {one.of.sentence}", *one.notes))
         lines.append(
             f"| {what} | {row.value} | {row.interval} | {row.floor} | {one.compared} | {reading} |"
         )

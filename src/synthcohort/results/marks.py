@@ -23,10 +23,17 @@ EXPECTED, UNEXPECTED = Mark("●", "as expected", "at"), Mark("○", "not as exp
 NO_SIGN, SIGN = Mark("●", "no sign of a leak", "at"), Mark("○", "sign of a leak", "short")
 CANNOT_TELL = Mark("?", "cannot tell", "unclear")
 OPEN = Mark("", "", "open")
+PART = 4
+"""A difference matters from one part in so many of `Measure.span` on."""
 
 
 def mark(entry: Mapping[str, Any], of: Measure, better: str | None = None) -> Mark:
-    """Where a result lies to its floor: at it while 0 is within the interval of their difference.
+    """Where a result lies to its floor: at it while 0 is within the interval of their difference,
+    and nothing is that would matter; where both are, it cannot be told.
+
+    A difference matters from a quarter of `Measure.span` on. Where there is no such bound, as of a
+    distance, from the size of the floor on, all of its interval taken as possible: twice as far
+    from real images as these are from each other.
 
     That interval is the result's own ("difference_to_floor", or "above_floor" in its details) where
     it has one; otherwise it is made of the two intervals as if they were independent (Zou and
@@ -42,6 +49,8 @@ def mark(entry: Mapping[str, Any], of: Measure, better: str | None = None) -> Ma
         return CANNOT_TELL
     if entry["value"] is None or not entry.get("interval"):
         return OPEN
+    # What lies between chance and the best is that of the direction which the measure names.
+    span = of.span if better in (None, of.better) else None
     better = better or of.better
     privacy = of.question == "privacy"
     low, high = entry["interval"]
@@ -54,12 +63,18 @@ def mark(entry: Mapping[str, Any], of: Measure, better: str | None = None) -> Ma
             return _sign(low - expected, high - expected, better)
         return EXPECTED if low <= expected <= high else UNEXPECTED
     bottom, top = floor.get("interval") or (floor["value"], floor["value"])
-    if of.span is not None and top - bottom > of.span / 2:
+    if span is not None and top - bottom > span / 2:
         return CANNOT_TELL
+    matters = max(map(abs, (floor["value"], bottom, top))) if span is None else span / PART
     paired = entry.get("difference_to_floor") or entry.get("details", {}).get("above_floor") or {}
     least, most = paired.get("interval") or _difference(
         entry["value"], low, high, floor["value"], bottom, top
     )
+    bad = {"lower": most, "higher": -least}.get(better, max(most, -least))
+    if privacy:
+        bad = -least if better == "higher" else most
+    if least <= 0 <= most and bad >= matters > 0:
+        return CANNOT_TELL
     if privacy:
         return _sign(least, most, better)
     if least <= 0 <= most:

@@ -53,7 +53,8 @@ def _notes(entry: Mapping[str, Any], verdict: Mark) -> list[str]:
     notes = []
     if verdict == CANNOT_TELL:
         why = entry.get("cannot_tell") or (
-            "the floor is so uncertain here that a difference from it would not be seen"
+            "the figure or its floor is so uncertain here that a difference that matters would not "
+            "be told from none"
         )
         notes.append(f"{why[0].upper()}{why[1:].removesuffix('.')}.")
     if entry.get("note"):

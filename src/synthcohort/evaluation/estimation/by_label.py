@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from synthcohort.evaluation.material import Material, restricted
-from synthcohort.evaluation.sets import LEAST_PATIENTS, NAMES
+from synthcohort.evaluation.sets import FEWEST_PATIENTS, NAMES
 
 LEAST = 40
 
@@ -20,9 +20,9 @@ def by_label(material: Material, compare: Callable[[Material], dict]) -> dict:
         name, part = material.label_names[label], _of(material, label)
         n = min(len(part.sets[origin].images) for origin in NAMES)
         patients = min(len(set(part.sets[real].patients)) for real in ("train", "test"))
-        if n < LEAST or patients < LEAST_PATIENTS:
+        if n < LEAST or patients < FEWEST_PATIENTS:
             left_out[name] = (
-                f"{n} images of {patients} patients; needs {LEAST} of {LEAST_PATIENTS} or more"
+                f"{n} images of {patients} patients; needs {LEAST} of {FEWEST_PATIENTS} or more"
             )
         else:
             found[name] = compare(part) | {"n": n}

@@ -21,22 +21,20 @@ import numpy as np
 from synthcohort.cohort import blocks
 from synthcohort.config import Evaluation
 from synthcohort.evaluation.latent_shares import (
-    LEAST_PATIENTS,
-    METHOD,
     PLANTED,
     SYNTHETIC,
     UNSEEN,
     draw_shares,
     of_images,
-    of_patients,
     open_space,
+    result_of,
 )
 from synthcohort.evaluation.material import Material
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.numerics.manifold import squared_distances
 from synthcohort.numerics.neighbours import nearest
-from synthcohort.numerics.resampling import draw_patients
+from synthcohort.numerics.resampling import LEAST_PATIENTS, draw_patients
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
 
@@ -101,22 +99,11 @@ def measure(
         decoded = space.real(train[asked], "neighbours")[0][len(asked) :]
         room[asked] = _to_others(decoded, patients[train[asked]], references, patients[train])
     authentic = {name: distance >= room[place] for name, (distance, place) in found.items()}
-    result = of_images(authentic["synthetic"]) | {"n": _counts(material, train, unseen, drawn)}
-    floor = of_patients(authentic["unseen"], patients[unseen], derive(seed, "floor"))
+    result = result_of(authentic, material, unseen, derive(seed, "floor"))
+    # Of copies those are found that are not authentic.
     power = of_images(~authentic["planted"]) | {"n": len(planted)}
-    result |= {
-        "extractor": "this system's autoencoder",
-        "layer": "mean latents",
-        "interval_method": METHOD,
-        "floor": floor,
-        "patients": {
-            "train": len(np.unique(patients[train])),
-            "unseen": len(np.unique(patients[unseen])),
-        },
-        "note": "",  # images of every label take part
-        "details": {"planted": power},
-    }
-    if why := _cannot_tell(result["patients"], power, floor):
+    result["details"]["planted"] = power
+    if why := _cannot_tell(result["patients"], power, result["floor"]):
         result["cannot_tell"] = why
     return result, {}
 
@@ -131,13 +118,6 @@ def draw(path: Path, result: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
         SYNTHETIC: result | {"n": n["synthetic"]},
     }
     draw_shares(path, rows, f"Authentic share, of {n['train']} train images")
-
-
-def _counts(
-    material: Material, train: np.ndarray, unseen: np.ndarray, drawn: np.ndarray
-) -> dict[str, int]:
-    of = {name: len(np.intersect1d(unseen, material.cohort.of(name))) for name in ("val", "test")}
-    return {"train": len(train), **of, "synthetic": len(drawn)}
 
 
 def _to_others(

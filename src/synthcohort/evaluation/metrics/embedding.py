@@ -48,6 +48,7 @@ MEASURES = (
         "Among the nearest neighbours in the denoiser's own features, how often the other origin "
         "comes up, against chance (1). The denoiser made these images to be alike to itself: it "
         "sees gross faults, but hardly blur or noise.",
+        span=1.0,
     ),
     Measure(
         "embedding.classifier_mixing",
@@ -57,6 +58,7 @@ MEASURES = (
         "higher",
         "The same in the features of a classifier that was trained on real images alone, and had "
         "no part in making these.",
+        span=1.0,
     ),
     Measure(
         "embedding.label_separation",
@@ -250,12 +252,43 @@ def separation(features: dict[str, np.ndarray], material: Material, k: int, seed
 
 
 def umap(features: dict[str, np.ndarray], random_state: int) -> dict[str, np.ndarray]:
-    """A common map of all sets, N×2 float32 each."""
-    from umap import UMAP
+    """A common map of all sets, N×2 float32 each, by umap-learn with its defaults.
 
-    everything = np.concatenate(list(features.values()))
-    reducer = UMAP(n_neighbors=min(15, len(everything) - 1), random_state=random_state, n_jobs=1)
-    places = reducer.fit_transform(everything)
+    Its steps are called one by one: those before the layout take a second in plain Python, and
+    most of a minute to be compiled anew by numba in every process.
+    """
+    from scipy.sparse import coo_matrix
+    from sklearn.neighbors import NearestNeighbors
+    from umap import umap_
+
+    everything = np.concatenate(list(features.values())).astype(np.float32)
+    k = min(15, len(everything) - 1)
+    distance, near = NearestNeighbors(n_neighbors=k).fit(everything).kneighbors(everything)
+    distance = distance.astype(np.float32)
+    scales = umap_.smooth_knn_dist.py_func(distance, float(k))
+    rows, columns, strengths, _ = umap_.compute_membership_strengths.py_func(
+        near.astype(np.int32), distance, *scales
+    )
+    one_way = coo_matrix((strengths, (rows, columns)), shape=(len(near), len(near))).tocsr()
+    # Fuzzy union of both ways (McInnes 2018, algorithm 1).
+    graph = (one_way + one_way.T - one_way.multiply(one_way.T)).tocoo()
+    places, _ = umap_.simplicial_set_embedding(
+        everything,
+        graph,
+        n_components=2,
+        initial_alpha=1.0,
+        **dict(zip("ab", umap_.find_ab_params(1.0, 0.1), strict=True)),
+        gamma=1.0,
+        negative_sample_rate=5,
+        n_epochs=None,
+        init="spectral",
+        random_state=np.random.RandomState(random_state),
+        metric="euclidean",
+        metric_kwds={},
+        densmap=False,
+        densmap_kwds={},
+        output_dens=False,
+    )
     ends = np.cumsum([len(values) for values in features.values()])
     return dict(zip(features, np.split(places, ends[:-1]), strict=True))
 

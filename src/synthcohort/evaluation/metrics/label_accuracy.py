@@ -43,6 +43,7 @@ MEASURES = (
         "higher",
         "How often a classifier trained on real images finds the label that was asked for; the "
         "floor is its accuracy on real test images.",
+        span=0.5,
     ),
     Measure(
         "label_accuracy.auc",

@@ -28,6 +28,7 @@ MEASURES = (
         "near",
         "Mean similarity of pairs of synthetic images of one label; above its floor the images "
         "repeat each other, below it they are noise.",
+        span=1.0,
     ),
 )
 CAPTION = """\

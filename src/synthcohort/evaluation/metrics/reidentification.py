@@ -23,15 +23,15 @@ import numpy as np
 from synthcohort.cohort import blocks
 from synthcohort.config import Evaluation
 from synthcohort.evaluation.latent_shares import (
-    LEAST_PATIENTS,
-    METHOD,
+    LAYER,
     PLANTED,
+    SPACE,
     SYNTHETIC,
     UNSEEN,
     draw_shares,
-    of_images,
     of_patients,
     open_space,
+    result_of,
 )
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
@@ -39,6 +39,7 @@ from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.numerics.manifold import squared_distances
 from synthcohort.numerics.neighbours import nearest
+from synthcohort.numerics.resampling import LEAST_PATIENTS
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
 
@@ -88,13 +89,11 @@ def measure(
     """All images take part, not only the sets; without patients with several sessions the value is
     None, with a note."""
     cohort, hardware = material.cohort, hardware.exact()
-    train, held_out = cohort.of("train"), {name: cohort.of(name) for name in ("val", "test")}
-    unseen = np.concatenate(list(held_out.values()))
+    train, unseen = cohort.of("train"), np.concatenate([cohort.of("val"), cohort.of("test")])
     patient, session = cohort.patients[train], _sessions(material)[train]
     several = _several(patient, session)
-    about = {"extractor": "this system's autoencoder", "layer": "mean latents"}
     if not several.any():
-        return about | not_applicable(NOTE), {}
+        return {"extractor": SPACE, "layer": LAYER} | not_applicable(NOTE), {}
 
     samples = shards.describe(material.samples)
     random = np.random.default_rng(derive(seed, "reidentification", "planted"))
@@ -113,29 +112,13 @@ def measure(
             # The references are all train images in both forms: as they are and decoded once.
             distance, place = nearest(of, vectors, hardware)
             linked[name] = distance < own[place % len(train)]
-    result = of_images(linked["synthetic"])
-    floor = of_patients(
-        linked["unseen"], cohort.patients[unseen], derive(seed, "reidentification", "floor")
-    )
+    result = result_of(linked, material, unseen, derive(seed, "reidentification", "floor"))
     rank = of_patients(
         first[several], patient[several], derive(seed, "reidentification", "rank one")
     )
-    power = of_images(linked["planted"]) | {"n": len(planted)}
-    counts = {name: len(rows) for name, rows in held_out.items()}
-    result |= about | {
-        "interval_method": METHOD,
-        "floor": floor,
-        "n": {"train": len(train), **counts, "synthetic": len(samples.labels)},
-        "patients": {
-            "train": len(np.unique(patient)),
-            "unseen": len(np.unique(cohort.patients[unseen])),
-        },
-        "note": "",  # images of every label take part
-        "details": {
-            "planted": power,
-            "rank_one": rank | {"chance": chance},
-            "patients_with_several_sessions": len(np.unique(patient[several])),
-        },
+    result["details"] |= {
+        "rank_one": rank | {"chance": chance},
+        "patients_with_several_sessions": len(np.unique(patient[several])),
     }
     if why := _cannot_tell(result):
         result["cannot_tell"] = why

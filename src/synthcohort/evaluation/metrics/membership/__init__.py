@@ -28,6 +28,7 @@ from synthcohort.evaluation.metrics.membership.patient_auc import (
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.models import moments
+from synthcohort.numerics.resampling import LEAST_PATIENTS
 from synthcohort.seeds import derive
 
 __all__ = ["CAPTION", "EXTRACTOR", "MEASURES", "MODELS", "draw", "measure"]
@@ -83,9 +84,8 @@ TIMES = (0.1, 0.2, 0.3)
 NOISES = 1
 IMAGES = 16
 """Most images of a patient that are taken: a patient's mean gains little from more of them."""
-LEAST = 8
-"""Patients on each side, below which even a model that knows all of them by heart could hardly be
-told from one that knows nobody."""
+BY_CHANCE = 0.02
+"""The share of the 5 % that a control may be off by: one in a thousand is no chance any more."""
 METHOD = (
     "DeLong over patients, on the logit scale; of the strongest attack, each having its share of "
     "the 5 % (Bonferroni), so that the choice is paid for; the model is not trained again"
@@ -120,7 +120,7 @@ def measure(
     parts = _places({name: patients[part] for name, part in rows.items()})
     unseen = np.concatenate([parts["val"], parts["test"]])
     control = [parts["val"], parts["test"]]
-    if min(map(len, control)) < LEAST:
+    if min(map(len, control)) < LEAST_PATIENTS:
         shuffled = np.random.default_rng(derive(seed, "halves")).permutation(unseen)
         control = np.array_split(shuffled, 2)
     sides = {"attack": (parts["train"], unseen), "control": tuple(control)}
@@ -159,15 +159,37 @@ def measure(
         "floor": details[f"floor_{best}"],
         "n": {name: len(part) for name, part in rows.items()},
         "patients": {"train": len(parts["train"]), "unseen": len(unseen)},
-        "note": "",  # real images of every label take part
+        # Real images of every label take part.
+        "note": warning(details[f"floor_{best}"], details["control"]),
         "details": details,
     }
-    if (fewest := min(len(parts["train"]), len(unseen))) < LEAST:
+    sure = told_apart(*score["control"], BY_CHANCE)["interval"]
+    if not sure[0] <= 0.5 <= sure[1]:
+        result["cannot_tell"] = (
+            "the same attack tells unseen patients from other unseen patients, which chance does "
+            "once in a thousand: the parts of the split differ in more than the training, and how "
+            "much of the figure that is cannot be known"
+        )
+    if (fewest := min(len(parts["train"]), len(unseen))) < LEAST_PATIENTS:
         result["cannot_tell"] = (
             f"only {fewest} patients of {'train' if len(unseen) > fewest else 'val and test'} can "
-            f"be compared, where this test needs at least {LEAST} on either side"
+            f"be compared, where this test needs at least {LEAST_PATIENTS} on either side"
         )
     return result, {name: of[best].mean(0)[places] for name, places in parts.items()}
+
+
+def warning(control: Mapping, what: str) -> str:
+    """What it means for the figure where chance does not explain the control; "" where it does."""
+    low, high = control["interval"]
+    if low <= 0.5 <= high:
+        return ""
+    off = abs(control["value"] - 0.5)
+    return (
+        f"The control ({what}), which nothing was trained on, should be 0.5 and is "
+        f"{control['value']:.3g} [{low:.3g}, {high:.3g}]. Between patients who differ in nothing "
+        "chance does that in one run of twenty; if these differ in more than the training, the "
+        f"figure may be wrong by some {off:.2f} to either side. Another split (seed) would tell."
+    )
 
 
 def _places(patients: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -41,7 +41,32 @@ def losses(
     """T×N float64: the loss of the real images `rows` (of the manifest) at each of the T `times`
     (shares of all timesteps): squared error of what the network in the folder `denoiser` is trained
     to predict, told the image's label and attributes; mean over `noises` noises, the same for all
-    images and networks."""
+    images and networks. What has been taken before in the same job, of these images and perhaps
+    more at these times and perhaps later ones, is not taken again."""
+    key = ("losses", denoiser, seed, noises)
+    if key not in material.kept or not _covers(material.kept[key], rows, times):
+        found = _losses(material, denoiser, rows, times, noises, seed, hardware)
+        material.kept[key] = rows, tuple(times), found
+    there, _, found = material.kept[key]
+    order = np.argsort(there)
+    return found[: len(times), order[np.searchsorted(there, rows, sorter=order)]]
+
+
+def _covers(kept: tuple, rows: np.ndarray, times: Sequence[float]) -> bool:
+    there, at, _ = kept
+    # The noise is drawn for one time after the other.
+    return at[: len(times)] == tuple(times) and bool(np.isin(rows, there).all())
+
+
+def _losses(
+    material: Material,
+    denoiser: Path,
+    rows: np.ndarray,
+    times: Sequence[float],
+    noises: int,
+    seed: int,
+    hardware: Hardware,
+) -> np.ndarray:
     import torch
 
     from synthcohort.diffusion.objective import target

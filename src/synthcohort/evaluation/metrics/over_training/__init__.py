@@ -14,7 +14,7 @@ from synthcohort.config import Evaluation, Sampling
 from synthcohort.evaluation.extractors import classifier as extractor
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import not_applicable
-from synthcohort.evaluation.metrics.membership import IMAGES
+from synthcohort.evaluation.metrics.membership import IMAGES, NOISES, TIMES
 from synthcohort.evaluation.metrics.membership.denoiser_loss import (
     by_patient,
     chosen,
@@ -62,8 +62,9 @@ Where the first curve leaves 0.5 while the unseen patients' loss and the distanc
 the training should have been shorter. The distances are of few images: compare them with each other
 only.
 """
-LEVELS = (0.1, 0.3)
-"""Of T: the noise levels at which the losses are taken."""
+LEVELS = TIMES[:2]
+"""Of T: the noise levels at which the losses are taken, those of membership, which has taken those
+of the first moment and the last one."""
 PATIENTS = 100
 """Most patients of a part whose losses are taken: enough for a curve."""
 STEPS = 20
@@ -85,10 +86,11 @@ def measure(
     networks = moments(material.models["diffusion"])
     if len(networks) < 2:
         return not_applicable("No early weights of this training were kept to compare with."), {}
+    as_membership = derive(seed, "evaluation", "membership")
     seed = derive(seed, "evaluation", "over_training")
-    cohort = material.cohort
+    cohort, patients = material.cohort, min(PATIENTS, settings.membership_patients)
     part = {
-        name: chosen(material, name, min(PATIENTS, settings.membership_patients), IMAGES, seed)
+        name: chosen(material, name, patients, IMAGES, as_membership)
         for name in ("train", "val", "test")
     }
     unseen = np.concatenate([part["val"], part["test"]])
@@ -102,7 +104,7 @@ def measure(
     train = np.isin(patients, cohort.patients[part["train"]])
     with progress("Moments of the training", len(networks), unit="moment") as bar:
         for images, network in networks.items():
-            loss = losses(material, network, compared, LEVELS, 1, seed, hardware)
+            loss = losses(material, network, compared, LEVELS, NOISES, as_membership, hardware)
             reference = loss if reference is None else reference
             of = scores(loss, reference if points else None, cohort.patients[compared])
             told = {name: (of[name].mean(0)[train], of[name].mean(0)[~train]) for name in of}

@@ -29,7 +29,7 @@ from synthcohort.evaluation.metrics.subgroups.subgroups_figure import draw
 from synthcohort.evaluation.metrics.utility.judgement import cannot_tell, chance, judged
 from synthcohort.evaluation.metrics.utility.tasks import scores, tasks
 from synthcohort.evaluation.metrics.utility.training import Bench
-from synthcohort.evaluation.sets import LEAST_PATIENTS
+from synthcohort.evaluation.sets import FEWEST_PATIENTS
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.numerics.neighbours import nearest
@@ -109,7 +109,7 @@ def measure(
     found = [_of(group, bench, answers, near, material, len(there), seed) for group in there]
     losses = [entry for entry in found if entry["loss"]]
     if not losses:
-        fewest = f"at least {LEAST_PATIENTS} test patients"
+        fewest = f"at least {FEWEST_PATIENTS} test patients"
         return not_applicable(f"Subgroups do not apply: no group has {fewest}."), {}
     worst = max(losses, key=lambda entry: entry["loss"]["value"])
     floor = max((entry["floor_loss"] for entry in losses), key=lambda loss: loss["value"])
@@ -149,13 +149,13 @@ def _of(
     patients = {name: len(set(data.patients[of])) for name, of in rows.items()}
     found: dict = {"of": group.of, "name": group.name, "patients": patients, "lacks": []}
     found |= dict.fromkeys(("fidelity", "real", "synthetic", "loss", "privacy"))
-    few = [name for name, count in patients.items() if count < LEAST_PATIENTS]
+    few = [name for name, count in patients.items() if count < FEWEST_PATIENTS]
     if few:
         found["lacks"] = [f"{patients[name]} {name} patients" for name in few]
         return found
     part = within(material, group)
     if (least := min(len(one.images) for one in part.sets.values())) < LEAST_IMAGES or any(
-        len(set(part.sets[name].patients)) < LEAST_PATIENTS for name in ("train", "test")
+        len(set(part.sets[name].patients)) < FEWEST_PATIENTS for name in ("train", "test")
     ):
         found["lacks"].append(f"fidelity: {least} images compared")
     else:
@@ -170,7 +170,7 @@ def _utility(
     """What both trainings reach on the group's test images, and the loss from one to the other."""
     test = bench.test[here]
     units = bench.data.patients[test]
-    if len(set(units)) < LEAST_PATIENTS:
+    if len(set(units)) < FEWEST_PATIENTS:
         return {}
     score = accuracy if bench.task.kind == "label" else scores(bench.task)["value"]
     truth, once = bench.task.real[test], np.ones((1, len(test)))
