@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from synthcohort import __version__, config
 from synthcohort.errors import UserError
+from synthcohort.generator import command
 from synthcohort.hardware.cards import take
 from synthcohort.hardware.variables import before_torch, preferred, variable
 from synthcohort.stages import STAGES, Stage
@@ -89,6 +90,16 @@ def _parser() -> argparse.ArgumentParser:
         "--samples", type=Path, required=True, help="results/<name>/samples/shards.csv"
     )
     discard.set_defaults(run=_discard_damaged)
+
+    generate = commands.add_parser(
+        "generate",
+        help="draw new images from a trained model",
+        description="Draw new images from a trained model, into a new folder of PNG files. The "
+        "same call gives the same images; the first ones of a larger --n are the same.",
+    )
+    command.add_arguments(generate)
+    _add_hardware(generate)
+    generate.set_defaults(run=_generate)
 
     ui = commands.add_parser("ui", help="open the MLflow UI on what has run")
     ui.add_argument("--port", type=int, default=5000)
@@ -267,6 +278,11 @@ def _discard_damaged(given: argparse.Namespace) -> None:
         if damaged
         else "every shard has its checksum"
     )
+
+
+def _generate(given: argparse.Namespace) -> None:
+    before_torch()
+    command.run(given, _hardware(given))
 
 
 def _ui(given: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@ rule publish:
     localrule: True
     input:
         export=rules.export.output,
+        model=rules.model.output,
         summary=rules.summary.output,
         report=rules.report_page.output,
         comparison=rules.show_samples.output.comparison,

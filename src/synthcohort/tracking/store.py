@@ -74,11 +74,44 @@ def opened(uri: str, folder: Path) -> Iterator["MlflowClient"]:
                 _create(file)
             yield MlflowClient(tracking_uri=uri)
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:400]
         raise UserError(
-            f"MLflow at {masked(uri)}: {masked(reason)}\nThe journals in {folder} hold everything. "
+            f"MLflow at {masked(uri)}: {masked(_reason(error))}\n"
+            f"The journals in {folder} hold everything. "
             "Mend the store, or set MLFLOW_TRACKING_URI to another one, and publish again."
         ) from error
+
+
+def download_model(address: str, folder: Path) -> None:
+    """Copy the registered or logged model at `address` (models:/…) into `folder`.
+
+    Raises:
+        UserError: the store has no such model, or cannot be reached.
+    """
+    uri = tracking_uri()
+    file = database(uri)
+    if file is not None and not file.exists():
+        raise UserError(
+            f"{address}: there is no {file}, where the runs of this folder would be; set "
+            "MLFLOW_TRACKING_URI, or go to the folder that holds results/"
+        )
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        download_artifacts(address, dst_path=str(folder), tracking_uri=uri)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise UserError(
+            f"{address}: MLflow at {masked(uri)} does not give this model: "
+            f"{masked(_reason(error))}\nA model is registered, as models:/<name>@audited, where "
+            "its audit has passed."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:400]
 
 
 def _create(file: Path) -> None:
