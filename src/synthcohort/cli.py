@@ -251,18 +251,12 @@ def _hardware(given: argparse.Namespace) -> "Hardware":
 
 
 def _publish(given: argparse.Namespace) -> None:
-    from synthcohort.files import digest, write_json
-    from synthcohort.tracking.publish import publish
+    from synthcohort.files import write_json
+    from synthcohort.generator.publication import publish_run
 
     system = _section(config.Config, given.system, "--system")
-    values = system.model_dump(mode="json")
-    run = publish(
-        given.journals,
-        experiment=system.name,
-        run_key=digest(values),
-        config=values,
-        artifacts=given.artifacts,
-    )
+    stages = {name: stage.help for name, stage in STAGES.items()}
+    run = publish_run(system, given.journals, artifacts=given.artifacts, stages=stages)
     if given.out:
         write_json(given.out, {"experiment": system.name, "run": run})
 

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +123,9 @@ def card_of(model: Path) -> str:
 
 def record_of(model: Path) -> dict:
     return json.loads((model / "model.json").read_text())
+
+
+def environment(uri: str) -> dict[str, str]:
+    """For a server of a model from the store at `uri`."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return os.environ | {"MLFLOW_TRACKING_URI": uri, "PATH": path}
