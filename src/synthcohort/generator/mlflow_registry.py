@@ -1,5 +1,6 @@
 """A run's model in MLflow: logged with every finished run, registered where its audit passed."""
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 ALIAS = "audited"
 _SAME = "synthcohort.model"
+_VERSIONS = "mlflow.modelVersions"
+"""Where MLflow's pages look up as what a model is registered."""
 
 
 def register(
@@ -138,6 +141,9 @@ def _register(client: "MlflowClient", record: Record, run: Run, model: str) -> N
                 model_id=model,
             )
         ]
+    shown = json.dumps([{"name": name, "version": int(mine[0].version)}])
+    if client.get_logged_model(model).tags.get(_VERSIONS) != shown:
+        client.set_logged_model_tags(model, {_VERSIONS: shown})
     # Whoever has moved it since meant it.
     if new or ALIAS not in client.get_registered_model(name).aliases:
         client.set_registered_model_alias(name, ALIAS, str(mine[0].version))
