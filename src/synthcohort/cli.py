@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from synthcohort import __version__, config
 from synthcohort.errors import UserError
+from synthcohort.generator import command
 from synthcohort.hardware.cards import take
 from synthcohort.hardware.variables import before_torch, preferred, variable
 from synthcohort.stages import STAGES, Stage
@@ -99,6 +100,16 @@ def _parser() -> argparse.ArgumentParser:
         "--samples", type=Path, required=True, help="results/<name>/samples/shards.csv"
     )
     discard.set_defaults(run=_discard_damaged)
+
+    generate = commands.add_parser(
+        "generate",
+        help="draw new images from a trained model",
+        description="Draw new images from a trained model, into a new folder of PNG files. The "
+        "same call gives the same images; the first ones of a larger --n are the same.",
+    )
+    command.add_arguments(generate)
+    _add_hardware(generate)
+    generate.set_defaults(run=_generate)
 
     ui = commands.add_parser("ui", help="open the MLflow UI on what has run")
     ui.add_argument("--port", type=int, default=5000)
@@ -264,18 +275,12 @@ def _hardware(given: argparse.Namespace) -> "Hardware":
 
 
 def _publish(given: argparse.Namespace) -> None:
-    from synthcohort.files import digest, write_json
-    from synthcohort.tracking.publish import publish
+    from synthcohort.files import write_json
+    from synthcohort.generator.publication import publish_run
 
     system = _section(config.Config, given.system, "--system")
-    values = system.model_dump(mode="json")
-    run = publish(
-        given.journals,
-        experiment=system.name,
-        run_key=digest(values),
-        config=values,
-        artifacts=given.artifacts,
-    )
+    stages = {name: stage.help for name, stage in STAGES.items()}
+    run = publish_run(system, given.journals, artifacts=given.artifacts, stages=stages)
     if given.out:
         write_json(given.out, {"experiment": system.name, "run": run})
 
@@ -291,6 +296,11 @@ def _discard_damaged(given: argparse.Namespace) -> None:
         if damaged
         else "every shard has its checksum"
     )
+
+
+def _generate(given: argparse.Namespace) -> None:
+    before_torch()
+    command.run(given, _hardware(given))
 
 
 def _ui(given: argparse.Namespace) -> None:

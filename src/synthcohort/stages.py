@@ -239,6 +239,14 @@ STAGES = {
         lists="samples results",
         seed=False,
     ),
+    "model": Stage(
+        "generator.writing:write_model",
+        "write the model's folder, which can be handed on and drawn from",
+        {"system": config.Config},
+        "cohort split autoencoder diffusion audit out",
+        lists="results",
+        seed=False,
+    ),
     "report": Stage(
         "report:report",
         "write the page that shows a system's results",

@@ -45,6 +45,7 @@ def test_every_contract_is_there(finished):
         "figures/evaluation/guidance.png",
         "audit.json",
         "export/README.md",
+        "model/model.json",
         "summary.txt",
         "report.html",
     ):

@@ -34,6 +34,7 @@ ROWS = (
     ("audit", "observer"),
     ("results",),
     ("export", "report", "doctor"),
+    ("generator",),
     ("stages",),
     ("cli",),
     ("__main__",),

@@ -2,6 +2,7 @@ rule publish:
     localrule: True
     input:
         card=rules.export.output.card,
+        model=rules.model.output,
         summary=rules.summary.output,
         report=rules.report_page.output,
         comparison=rules.show_samples.output.comparison,

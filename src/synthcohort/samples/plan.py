@@ -80,6 +80,12 @@ def of_shard(settings: Sampling, each: list[int], shard: int) -> list[tuple[int,
     return list(zip(label[mine].tolist(), index[mine].tolist(), strict=True))
 
 
+def seed_of(seed: int, label: str, index: int) -> int:
+    """The seed of a sample's noise: that of the run, the sample's label and its running number
+    within the label."""
+    return derive(seed, "sample", label, index)
+
+
 def attributes(
     data: Cohort, names: list[str], pairs: list[tuple[int, int]], seeds: list[int]
 ) -> np.ndarray:

@@ -11,19 +11,11 @@ import numpy as np
 
 from synthcohort.cohort import open_cohort
 from synthcohort.config import Sampling
-from synthcohort.diffusion.sampling import draw, load_schedule
-from synthcohort.files import atomic_file, read_json
+from synthcohort.files import atomic_file
 from synthcohort.hardware import Hardware
-from synthcohort.models import load_autoencoder, load_denoiser
-from synthcohort.models.condition import describe
-from synthcohort.models.pixels import from_model
 from synthcohort.progress import progress
-from synthcohort.samples.plan import attributes, counts, lacking, of_shard
-from synthcohort.seeds import derive
-
-_PAYS = 1_000_000
-"""Passes of images through the denoiser from which on compiling it is worth its minute or so: an
-estimate, some 20,000 images of 50 steps on a fast GPU."""
+from synthcohort.samples.drawer import Drawer
+from synthcohort.samples.plan import attributes, counts, lacking, of_shard, seed_of
 
 
 class Sampler:
@@ -43,40 +35,36 @@ class Sampler:
     ) -> None:
         """`shards` is how many are going to be drawn, by which it is known whether compiling
         pays."""
-        self._settings, self._seed, self._hardware = settings, seed, hardware
-        device = hardware.open()
+        self._settings, self._seed = settings, seed
         self._data = open_cohort(cohort, split)
-        self._names = read_json(diffusion / "labels.json")["names"]
+        self._drawer = Drawer(
+            settings,
+            autoencoder=autoencoder,
+            diffusion=diffusion,
+            hardware=hardware,
+            images=shards * settings.shard,
+        )
         train = self._data.classes[self._data.of("train")]
-        self._each = counts(settings, self._names, train)
-        self._standard = read_json(diffusion / "attributes.json")
-        self._schedule = load_schedule(diffusion)
-        self._decoder = load_autoencoder(autoencoder).to(device)
-        self._denoiser = load_denoiser(diffusion).to(device)
-        passes = shards * settings.shard * settings.steps * (1 if settings.guidance == 1 else 2)
-        hardware.prepare(self._decoder.decoder, self._denoiser, pays=passes >= _PAYS)
+        self._each = counts(settings, self._drawer.names, train)
 
     def write(self, shard: int, out: Path) -> int:
         """Draw one shard and write it as npz: images n×C×H×W in the cohort's dtype, labels and
         index (the running number within the label) int64, seeds int64, label_names; and, where the
         cohort has them, attributes n×A float32 and attribute_names, and label_numbers where class
         numbers are not the places in label_names. Returns n."""
-        data, names = self._data, self._names
+        data, names = self._data, self._drawer.names
         if shard == 0:  # once for all
             for told in lacking(self._each, data):
                 print(f"Note: {told}", file=sys.stderr)
         mine = of_shard(self._settings, self._each, shard)
-        seeds = [derive(self._seed, "sample", names[label], index) for label, index in mine]
+        seeds = [seed_of(self._seed, names[label], index) for label, index in mine]
         numbers = attributes(data, names, mine, seeds)
         labels, index = np.array(mine, dtype=np.int64).T
-        condition = describe(
-            labels, len(names), numbers, self._standard["mean"], self._standard["std"]
-        )
-        models = self._decoder, self._denoiser, self._schedule
+        asked = self._settings, labels, numbers, seeds, data.images.dtype
         with progress(f"sampling shard {shard}", total=len(mine)) as bar:
             made = []
-            for images in draw(self._settings, *models, condition, seeds, self._hardware):
-                made.append(from_model(images, data.images.dtype))
+            for images in self._drawer.images(*asked):
+                made.append(images)
                 bar.update(len(images))
         known = {"attributes": numbers, "attribute_names": np.array(data.attribute_names)}
         classes = {"label_numbers": np.array(data.class_numbers, dtype=np.int64)}

@@ -1,14 +1,16 @@
 """Publication of journals to MLflow: a run for the pipeline, with a child for every stage."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from synthcohort.files import write_json
 from synthcohort.tracking.attempts import Attempt, attempts, below, flatten
-from synthcohort.tracking.store import Run, experiment_id, opened, tracking_uri
+from synthcohort.tracking.mlflow_run import Run, note
+from synthcohort.tracking.store import describe_experiment, experiment_id, opened, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -18,6 +20,25 @@ _PARENT = "pipeline"
 _STATUS = {"finished": "FINISHED", "failed": "FAILED", "open": "FAILED"}
 
 
+@dataclass(frozen=True)
+class Told:
+    """What people are told of a pipeline run beside what its journals hold; texts are Markdown."""
+
+    experiment: str = ""
+    run: str = ""
+    stages: Mapping[str, str] = field(default_factory=dict)
+    """By the name of the stage, without what tells two of its runs apart."""
+    columns: Mapping[str, float] = field(default_factory=dict)
+    """Metrics of the pipeline run, under names without a stage."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    view: Sequence[str] = ()
+    """The columns of the table of runs, such as "tags.`audit`"."""
+    datasets: Sequence[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]] = ()
+    """Name, sha256, where it comes from, and how much there is (num_rows)."""
+    model: "Callable[[MlflowClient, str, Run], None] | None" = None
+    """Logs the run's model, given a client, the experiment's id and the pipeline run."""
+
+
 def publish(
     journals: Sequence[Path],
     *,
@@ -25,6 +46,7 @@ def publish(
     run_key: str,
     config: Mapping[str, Any],
     artifacts: Iterable[Path] = (),
+    told: Told = Told(),
     uri: str | None = None,
 ) -> str:
     """Bring the pipeline run `run_key` in MLflow up to the journals; return its MLflow run id.
@@ -38,6 +60,7 @@ def publish(
         run_key: names the pipeline run within the experiment, such as a digest of `config`.
         config: the whole configuration, shown as the parameters of the pipeline run.
         artifacts: files attached to the pipeline run, such as the dataset card.
+        told: what else there is to say.
         uri: the MLflow store; otherwise MLFLOW_TRACKING_URI, otherwise results/mlflow.db.
 
     Raises:
@@ -47,9 +70,9 @@ def publish(
     with opened(uri or tracking_uri(), Path(journals[0]).parent) as client:
         pipeline = Pipeline(client, experiment, run_key)
         for attempt in (attempt for of_stage in tried for attempt in of_stage):
-            pipeline.child(attempt, over=True)
+            pipeline.child(attempt, over=True, told=_of_stage(told.stages, attempt.stage))
         latest = [of_stage[-1] for of_stage in tried if of_stage]
-        return pipeline.parent(latest, config, artifacts)
+        return pipeline.parent(latest, config, artifacts, told)
 
 
 class Pipeline:
@@ -63,13 +86,14 @@ class Pipeline:
         self._ids = {run.data.tags[_ATTEMPT]: run.info.run_id for run in there}
         self._runs: dict[str, Run] = {}
 
-    def child(self, attempt: Attempt, over: bool) -> None:
-        """Bring the child run of `attempt` up to date; `over` when nothing more can come."""
+    def child(self, attempt: Attempt, over: bool, told: str = "") -> None:
+        """Bring the child run of `attempt` up to date; `over` when nothing more can come; `told`
+        describes it."""
         parent = self._run(_PARENT, self._name, attempt.began)
         under = {"mlflow.parentRunId": parent.id}
         run = self._run(attempt.id, attempt.name, attempt.began, under)
         run.params(flatten(attempt.start["settings"]))
-        run.tags(attempt.texts | _environment(attempt) | _tags(attempt, over))
+        run.tags(attempt.texts | _environment(attempt) | _tags(attempt, over, told))
         run.metrics(attempt.metrics + attempt.results)
         run.inputs(attempt.inputs, attempt.stage)
         for figure in attempt.figures:
@@ -81,12 +105,21 @@ class Pipeline:
             run.running()
 
     def parent(
-        self, latest: Sequence[Attempt], config: Mapping[str, Any], artifacts: Iterable[Path]
+        self,
+        latest: Sequence[Attempt],
+        config: Mapping[str, Any],
+        artifacts: Iterable[Path],
+        told: Told,
     ) -> str:
         """Bring the parent up to date with the latest attempt at each stage; return its run id."""
         run = self._run(_PARENT, self._name, min(attempt.began for attempt in latest))
         run.params(flatten(config))
-        run.tags(_environment(latest[-1]))
+        ended = max(attempt.last_heard for attempt in latest)
+        # MLflow shows first what it gets first.
+        run.tags(told.tags | (note(told.run) if told.run else {}) | _environment(latest[-1]))
+        run.metrics((name, value, ended, 0) for name, value in told.columns.items())
+        for name, sha, source, profile in told.datasets:
+            run.dataset(name, sha, source, profile, "real images")
         for attempt in latest:
             run.metrics((f"{attempt.name}/{name}", *rest) for name, *rest in attempt.results)
             run.inputs(
@@ -95,8 +128,11 @@ class Pipeline:
             )
         for path in artifacts:
             run.artifact(Path(path))
+        if told.model:
+            told.model(self._client, self._experiment, run)
+        if told.experiment:
+            describe_experiment(self._client, self._experiment, told.experiment, told.view)
         finished = all(attempt.status == "finished" for attempt in latest)
-        ended = max(attempt.last_heard for attempt in latest)
         run.ended("FINISHED" if finished else "FAILED", ended)
         return run.id
 
@@ -118,13 +154,20 @@ class Pipeline:
         return self._runs[which]
 
 
-def _tags(attempt: Attempt, over: bool) -> dict[str, str]:
+def _of_stage(texts: Mapping[str, str], stage: str) -> str:
+    """The text of the stage that a journal is of: "sample-00000" is of "sample"."""
+    names = [name for name in texts if stage == name or stage.startswith(f"{name}-")]
+    return texts[max(names, key=len)] if names else ""
+
+
+def _tags(attempt: Attempt, over: bool, told: str) -> dict[str, str]:
     killed = over and attempt.status == "open"
     error = "the journal has no end: the stage was killed" if killed else attempt.error
     return {
         "mlflow.source.name": f"synthcohort {attempt.stage}",
         "synthcohort.stage": attempt.stage,
         "synthcohort.error": error or "none",
+        **(note(told) if told else {}),
     }
 
 

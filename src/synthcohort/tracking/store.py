@@ -1,24 +1,25 @@
-"""The MLflow store, and one run in it that is brought up to date by sending what is missing."""
+"""The MLflow store: reaching it, its experiments, and a model out of it."""
 
+import json
 import os
-import posixpath
 import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from synthcohort.errors import UserError
-from synthcohort.files import atomic_file, sha256
-from synthcohort.tracking.attempts import Point
+from synthcohort.files import atomic_file
+from synthcohort.tracking.mlflow_run import note
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_MAX_PARAM, _MAX_TAG, _MAX_NAME, _MAX_DIGEST = 6000, 8000, 250, 36
-_BATCH = {"metrics": 1000, "params": 100, "tags": 100}
+_VIEW_ID = "synthcohort"
+VIEW = f"mlflow.sharedViewState.{_VIEW_ID}"
+"""The tag of an experiment that holds its view."""
+OPENED_BY = f"viewStateShareKey={_VIEW_ID}"
+"""What opens the view, in an address of MLflow's pages."""
 _LONGEST_PASS = 300  # seconds; another publisher that holds the lock for longer is stuck
 
 _ENVIRONMENT = {
@@ -27,6 +28,7 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",  # of 7: a server that is away is told after 30 s
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # it would take the working directory's for the model's
 }
 
 
@@ -74,11 +76,44 @@ def opened(uri: str, folder: Path) -> Iterator["MlflowClient"]:
                 _create(file)
             yield MlflowClient(tracking_uri=uri)
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:400]
         raise UserError(
-            f"MLflow at {masked(uri)}: {masked(reason)}\nThe journals in {folder} hold everything. "
+            f"MLflow at {masked(uri)}: {masked(_reason(error))}\n"
+            f"The journals in {folder} hold everything. "
             "Mend the store, or set MLFLOW_TRACKING_URI to another one, and publish again."
         ) from error
+
+
+def download_model(address: str, folder: Path) -> None:
+    """Copy the registered or logged model at `address` (models:/…) into `folder`.
+
+    Raises:
+        UserError: the store has no such model, or cannot be reached.
+    """
+    uri = tracking_uri()
+    file = database(uri)
+    if file is not None and not file.exists():
+        raise UserError(
+            f"{address}: there is no {file}, where the runs of this folder would be; set "
+            "MLFLOW_TRACKING_URI, or go to the folder that holds results/"
+        )
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        download_artifacts(address, dst_path=str(folder), tracking_uri=uri)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise UserError(
+            f"{address}: MLflow at {masked(uri)} does not give this model: "
+            f"{masked(_reason(error))}\nA model is registered, as models:/<name>@audited, where "
+            "its audit has passed."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:400]
 
 
 def _create(file: Path) -> None:
@@ -124,110 +159,16 @@ def experiment_id(client: "MlflowClient", name: str) -> str:
     return experiment.experiment_id
 
 
-class Run:
-    """A run in MLflow; every method sends only what is not there yet."""
-
-    def __init__(self, client: "MlflowClient", run_id: str) -> None:
-        run = client.get_run(run_id)
-        self.id = run_id
-        self._client = client
-        self._state = (run.info.status, run.info.end_time)
-        self._params = dict(run.data.params)
-        self._tags = dict(run.data.tags)
-        self._points = {
-            _same(point.key, point.value, point.step)
-            for name in run.data.metrics
-            for point in client.get_metric_history(run_id, name)
-        }
-        self._inputs = {(i.dataset.name, i.dataset.digest) for i in run.inputs.dataset_inputs}
-        self._artifacts: dict[str, str] = {}
-
-    def params(self, values: Mapping[str, str]) -> None:
-        """Parameters; one that is there keeps its value, as MLflow demands."""
-        from mlflow.entities import Param
-
-        values = {_name(key): _cut(value, _MAX_PARAM) for key, value in values.items()}
-        new = {key: value for key, value in values.items() if key not in self._params}
-        self._log("params", [Param(key, value) for key, value in new.items()])
-        self._params |= new
-
-    def tags(self, values: Mapping[str, str]) -> None:
-        from mlflow.entities import RunTag
-
-        values = {_name(key): _cut(value, _MAX_TAG) for key, value in values.items()}
-        new = {key: value for key, value in values.items() if self._tags.get(key) != value}
-        self._log("tags", [RunTag(key, value) for key, value in new.items()])
-        self._tags |= new
-
-    def metrics(self, points: Iterable[Point]) -> None:
-        from mlflow.entities import Metric
-
-        new = {}
-        for key, value, time, step in points:
-            point = Metric(_name(key), value, time, step)
-            identity = _same(point.key, value, step)
-            if identity not in self._points:
-                new[identity] = point
-        self._log("metrics", list(new.values()))
-        self._points |= new.keys()
-
-    def inputs(self, files: Mapping[str, str], context: str) -> None:
-        """Dataset inputs: path → sha256, of which MLflow's digest takes 36 digits."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        tags = [InputTag("mlflow.data.context", context)]
-        new = {
-            (path, sha[:_MAX_DIGEST]): DatasetInput(
-                Dataset(path, sha[:_MAX_DIGEST], "local", f'{{"sha256": "{sha}"}}'), tags
-            )
-            for path, sha in files.items()
-            if (path, sha[:_MAX_DIGEST]) not in self._inputs
-        }
-        if new:
-            self._client.log_inputs(self.id, list(new.values()))
-        self._inputs |= new.keys()
-
-    def artifact(self, path: Path, folder: str = "") -> None:
-        """The file `path` in the run's artifact folder `folder`."""
-        name, content = posixpath.join(folder, path.name), sha256(path)
-        if self._artifacts.get(name) != content and not self._has(name, folder, content):
-            self._client.log_artifact(self.id, str(path), folder or None)
-        self._artifacts[name] = content
-
-    def ended(self, status: str, time: int) -> None:
-        """`FINISHED` or `FAILED`, at `time` milliseconds since the epoch."""
-        if self._state != (status, time):
-            self._client.set_terminated(self.id, status, time)
-        self._state = (status, time)
-
-    def running(self) -> None:
-        if self._state[0] != "RUNNING":
-            self._client.update_run(self.id, status="RUNNING")
-        self._state = ("RUNNING", None)
-
-    def _log(self, kind: str, new: list[Any]) -> None:
-        for start in range(0, len(new), _BATCH[kind]):
-            self._client.log_batch(self.id, **{kind: new[start : start + _BATCH[kind]]})
-
-    def _has(self, name: str, folder: str, content: str) -> bool:
-        if all(item.path != name for item in self._client.list_artifacts(self.id, folder or None)):
-            return False
-        with TemporaryDirectory() as temporary:
-            there = self._client.download_artifacts(self.id, name, temporary)
-            return sha256(Path(there)) == content
-
-
-def _name(key: str) -> str:
-    # MLflow takes word characters, ".", "-", ":", "/" and spaces, in the form of a plain path.
-    key = re.sub(r"[^\w.\-: /]", "_", key)[:_MAX_NAME]
-    return posixpath.normpath(key).lstrip("./") or "_"
-
-
-def _cut(value: str, longest: int) -> str:
-    return value if len(value) <= longest else value[: longest - 1] + "…"
-
-
-def _same(key: str, value: float, step: int) -> tuple[str, str, int]:
-    # As a database returns them: NaN equals itself, the infinities are the largest numbers.
-    largest = sys.float_info.max
-    return key, str(min(max(value, -largest), largest) if value == value else value), step
+def describe_experiment(
+    client: "MlflowClient", experiment: str, markdown: str, columns: Sequence[str]
+) -> None:
+    """Give the experiment of that id its description, and a view of its runs with those columns
+    (such as "metrics.`fid`"), which `synthcohort ui` opens and MLflow lists under Views. What is
+    there stays: people change both."""
+    of = client.get_experiment(experiment)
+    state = json.dumps({"selectedColumns": list(columns)})
+    # As MLflow's pages keep a saved view.
+    view = {"name": "Figures that decide", "createdAt": of.creation_time, "state": state}
+    for key, text in (note(markdown) | {VIEW: json.dumps(view)}).items():
+        if key not in of.tags:
+            client.set_experiment_tag(experiment, key, text)

@@ -8,7 +8,14 @@ from contextlib import closing
 from pathlib import Path
 
 from synthcohort.errors import UserError
-from synthcohort.tracking.store import artifact_root, database, masked, tracking_uri
+from synthcohort.tracking.store import (
+    OPENED_BY,
+    VIEW,
+    artifact_root,
+    database,
+    masked,
+    tracking_uri,
+)
 
 # MLflow opens on its pages for language models, which hide the runs of a training.
 _TRAINING = "workflowType=machine_learning"
@@ -37,7 +44,7 @@ def ui(port: int = 5000) -> None:
     _check_free(port)
     print("MLflow UI, in a few seconds (Ctrl-C ends it):", flush=True)
     for what, page in _pages(file).items():
-        print(f"  {what}: http://127.0.0.1:{port}/#/{page}?{_TRAINING}", flush=True)
+        print(f"  {what}: http://127.0.0.1:{port}/#/{page}", flush=True)
     # One worker and no job runner are enough for one reader.
     environment = os.environ | {
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -50,15 +57,19 @@ def ui(port: int = 5000) -> None:
 
 def _pages(file: Path | None) -> dict[str, str]:
     """The page of each experiment by its name, beside that of all experiments."""
-    pages = {"all experiments": "experiments"}
+    pages = {"all experiments": f"experiments?{_TRAINING}"}
     if file is not None:
         # The table, because MLflow's own client takes seconds to import.
         with closing(sqlite3.connect(file)) as connection:
             rows = connection.execute(
-                "SELECT name, experiment_id FROM experiments "
-                "WHERE lifecycle_stage = 'active' AND name != 'Default' ORDER BY name"
+                "SELECT name, e.experiment_id, key FROM experiments e LEFT JOIN experiment_tags t "
+                "ON t.experiment_id = e.experiment_id AND key = ? "
+                "WHERE lifecycle_stage = 'active' AND name != 'Default' ORDER BY name",
+                (VIEW,),
             )
-            pages |= {name: f"experiments/{number}/runs" for name, number in rows}
+            for name, number, view in rows:
+                shown = f"&{OPENED_BY}" if view else ""
+                pages[name] = f"experiments/{number}/runs?{_TRAINING}{shown}"
     return pages
 
 
