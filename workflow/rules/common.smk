@@ -35,7 +35,16 @@ FETCHES = sources.fetches(SYSTEM.source)
 SOURCE_ROOT = "results/.private" if sources.keeps_private(SYSTEM.source) else ""
 SOURCE_ROOT = f"{RESULTS}/raw" if FETCHES else SOURCE_ROOT
 
-CAPTIONS = Path(workflow.current_basedir).parent / "captions"
+# The captions that the page of results needs too. Where the workflow is a module of another one,
+# its files may lie in a repository; Snakemake brings them.
+CAPTIONS = [
+    workflow.source_path(f"../captions/{name}.rst")
+    for name in (
+        *("cohort", "near-duplicates", "autoencoder-training", "reconstructions"),
+        *("diffusion-training", "noising", "denoising", "snapshots", "samples"),
+        *("real-and-synthetic", "nearest-pairs", "distances", "planted"),
+    )
+]
 
 METRICS = metrics.names(SYSTEM.evaluation)
 TRAININGS = ["training_seeds"] if SYSTEM.training_seeds > 1 else []
