@@ -1,13 +1,7 @@
-WORKFLOW = [
-    workflow.source_path("../Snakefile"),
-    *(
-        workflow.source_path(f"{topic}.smk")
-        for topic in (
-            *("common", "cohort", "autoencoder", "diffusion", "sampling", "evaluation"),
-            *("trainings", "audit", "export", "report", "tracking", "crate"),
-        )
-    ),
-]
+# The files that Snakemake has read, wherever they lie.
+SNAKEFILE = workflow.source_path("../Snakefile")
+INCLUDED = re.findall(r'^include: "(.+)"', Path(SNAKEFILE).read_text(), re.MULTILINE)
+WORKFLOW = [SNAKEFILE, *(workflow.source_path(f"../{name}") for name in INCLUDED)]
 
 
 rule crate:

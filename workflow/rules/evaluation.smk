@@ -134,7 +134,7 @@ for job, measured in metrics.jobs(SYSTEM.evaluation).items():
             ],
             decoded=DECODED_OPTION,
             models=options_of(metrics.models(measured)),
-            out=f"{RESULTS}/evaluation",
+            out=subpath(output[0], parent=True),
         resources:
             gpu=0,
         shell:
