@@ -251,7 +251,16 @@ STAGES = {
         "report:report",
         "write the page that shows a system's results",
         {"system": config.Config},
-        "results captions out",
+        "results out",
+        lists="captions",
+        seed=False,
+    ),
+    "crate": Stage(
+        "tracking.crate:crate",
+        "write the record of the run as an RO-Crate",
+        {"system": config.Config},
+        "export out",
+        lists="workflow journals",
         seed=False,
     ),
 }

@@ -19,7 +19,7 @@ def pages(tmp_path_factory):
     results = write_results(folder / "tiny", gates, labels=(LONG, "b"))
     quiet = Journal(None, "test", {})
     out = results / "report.html"
-    report(system(title=LONG), results=results, captions=folder, out=out, journal=quiet)
+    report(system(title=LONG), results=results, captions=[], out=out, journal=quiet)
     compare(folder)
     return {"report": out.as_uri(), "comparison": (folder / "comparison.html").as_uri()}
 

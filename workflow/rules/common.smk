@@ -25,17 +25,28 @@ except UserError as error:
     hint = f"\n{several} was read as configuration, too; a target goes before --configfile"
     raise WorkflowError(str(error) + (hint if several else ""))
 
-RESULTS = f"results/{SYSTEM.name}"
+# A workflow that imports this one says with Snakemake's pathvars where its results and logs go.
+ROOT = workflow.pathvars.apply("<results>")
+RESULTS = f"{ROOT}/{SYSTEM.name}"
 # Logs are removed before a rule is tried again. Journals must outlive that, so to Snakemake they
 # are parameters, neither logs nor outputs.
-LOGS = f"logs/{SYSTEM.name}"
+LOGS = f"{workflow.pathvars.apply('<logs>')}/{SYSTEM.name}"
 SHARDS = plan.shards(SYSTEM.sampling)
 FETCHES = sources.fetches(SYSTEM.source)
 # Where `prepare` reads from or keeps what only the source knows; a dot, so that it is no system's.
-SOURCE_ROOT = "results/.private" if sources.keeps_private(SYSTEM.source) else ""
+SOURCE_ROOT = f"{ROOT}/.private" if sources.keeps_private(SYSTEM.source) else ""
 SOURCE_ROOT = f"{RESULTS}/raw" if FETCHES else SOURCE_ROOT
 
-CAPTIONS = Path(workflow.current_basedir).parent / "captions"
+# The captions that the page of results needs too. Where the workflow is a module of another one,
+# its files may lie in a repository; Snakemake brings them.
+CAPTIONS = [
+    workflow.source_path(f"../captions/{name}.rst")
+    for name in (
+        *("cohort", "near-duplicates", "autoencoder-training", "reconstructions"),
+        *("diffusion-training", "noising", "denoising", "snapshots", "samples"),
+        *("real-and-synthetic", "nearest-pairs", "distances", "planted"),
+    )
+]
 
 METRICS = metrics.names(SYSTEM.evaluation)
 TRAININGS = ["training_seeds"] if SYSTEM.training_seeds > 1 else []
@@ -59,7 +70,9 @@ os.environ.update(
     SYNTHCOHORT_RUN=digest(SYSTEM.model_dump(mode="json")),
 )
 # Compiled networks outlive the job that compiled them.
-os.environ.setdefault("SYNTHCOHORT_COMPILED", str(Path("results/.compiled").absolute()))
+os.environ.setdefault("SYNTHCOHORT_COMPILED", str(Path(f"{ROOT}/.compiled").absolute()))
+if ROOT != "results":
+    os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{Path(ROOT).absolute()}/mlflow.db")
 
 
 def as_json(section):
@@ -78,6 +91,15 @@ def paths_of(models):
 def options_of(models):
     """The same as options of the command line."""
     return " ".join(f"--{name} {MODELS[name]}" for name in models)
+
+
+def moved(files, folder):
+    """The outputs of a rule, in `folder` instead of that of the results."""
+    paths = {name: str(path).replace(RESULTS, folder, 1) for name, path in files.items()}
+    return {
+        name: directory(paths[name]) if path.is_directory else paths[name]
+        for name, path in files.items()
+    }
 
 
 SYSTEM_JSON = as_json(SYSTEM)

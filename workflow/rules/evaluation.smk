@@ -134,7 +134,7 @@ for job, measured in metrics.jobs(SYSTEM.evaluation).items():
             ],
             decoded=DECODED_OPTION,
             models=options_of(metrics.models(measured)),
-            out=f"{RESULTS}/evaluation",
+            out=subpath(output[0], parent=True),
         # The longest of all begins first, and the others fill the gaps.
         priority: 3 if job == "membership" else 0
         resources:

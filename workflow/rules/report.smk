@@ -33,6 +33,7 @@ rule report_page:
         pairs=rules.draw_audit.output.pairs,
         drawn=rules.draw_evaluation.output,
         samples=rules.gather.output,
+        captions=CAPTIONS,
     output:
         report(
             f"{RESULTS}/report.html",
@@ -45,10 +46,9 @@ rule report_page:
         journal=f"{RESULTS}/journal/report.jsonl",
         system=as_json(SYSTEM),
         results=subpath(input.audit, parent=True),
-        captions=CAPTIONS,
     # Before the export, which stops everything where it is refused.
     priority: 2
     shell:
         "synthcohort report --system {params.system:q} --results {params.results}"
-        " --captions {params.captions:q} --out {output}"
+        " --captions {input.captions:q} --out {output}"
         " --journal {params.journal} 2>&1 | tee {log}"

@@ -3,18 +3,9 @@
 AGAIN = f"{RESULTS}/trainings/{{training}}"
 
 
-def again(files):
-    """The outputs of a rule in the folder of a further training."""
-    moved = {name: str(path).replace(RESULTS, AGAIN, 1) for name, path in files.items()}
-    return {
-        name: directory(moved[name]) if path.is_directory else moved[name]
-        for name, path in files.items()
-    }
-
-
 use rule diffusion as train_again with:
     output:
-        **again(rules.diffusion.output),
+        **moved(rules.diffusion.output, AGAIN),
     log:
         f"{LOGS}/diffusion-{{training}}.log",
     params:

@@ -35,6 +35,8 @@ named, and nothing of it leaks into another system.
   they made: the higher a section stands below, the more. `source` re-runs everything, `export` the
   export and what is made of it. A changed `name` starts anew in another folder.
 - Hardware (cores, GPUs, memory, time) is no setting: it is told in `workflow/profiles/`.
+- A workflow that imports this one hands it such a file as `config`, and says with `pathvars` where
+  results and logs go: `docs/deployment.md`.
 
 A default in the table of a key such as `fractions.train` holds where `fractions` is given without
 `train`; where `fractions` is not given, its own default does.

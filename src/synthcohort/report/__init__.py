@@ -52,12 +52,12 @@ class Question:
 
 
 def report(
-    system: config.Config, *, results: Path, captions: Path, out: Path, journal: Journal
+    system: config.Config, *, results: Path, captions: Sequence[Path], out: Path, journal: Journal
 ) -> None:
     """Write the page `out` from the files in `results` (results/<name>).
 
     Every evaluation/*.json has its line and its figure. The figures of the evaluation bring their
-    captions with them, those of others are `captions/<figure>.rst`.
+    captions with them, those of others are among the files `captions`, <figure>.rst.
 
     Raises:
         UserError: nothing has been evaluated in `results`, or its files do not belong together.
@@ -103,12 +103,13 @@ def report(
     journal.result(measurements=len(entries), megabytes=round(len(page) / 1e6, 2))
 
 
-def _told(name: str, captions: Path) -> str:
+def _told(name: str, captions: Sequence[Path]) -> str:
     """What is said of the figure `name`; "" where there is nothing."""
-    path = captions / f"{name}.rst"
     if name in (of_evaluation := captions_of_evaluation()):
         return of_evaluation[name]
-    return path.read_text(encoding="utf-8") if path.exists() else ""
+    # Snakemake's copy of a file in a repository has the revision behind its name.
+    files = [path for path in captions if path.name.partition("@")[0] == f"{name}.rst"]
+    return files[0].read_text(encoding="utf-8") if files else ""
 
 
 def _questions(
