@@ -8,21 +8,19 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
-
 from synthcohort import __version__, config
+from synthcohort.arguments import add_hardware, add_training, hardware, section
 from synthcohort.errors import UserError
 from synthcohort.generator import command
 from synthcohort.hardware.cards import take
-from synthcohort.hardware.variables import before_torch, preferred, variable
+from synthcohort.hardware.variables import before_torch
 from synthcohort.stages import STAGES, Stage
 
 if TYPE_CHECKING:
-    from synthcohort.hardware import Hardware
+    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -70,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("--configfile", type=Path, help="a system: its source, disk and network")
     doctor.add_argument("--results", type=Path, default=Path("results"), help="their folder")
-    _add_hardware(doctor)
+    add_hardware(doctor)
     doctor.set_defaults(run=_doctor)
 
     verify = commands.add_parser(
@@ -108,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         "same call gives the same images; the first ones of a larger --n are the same.",
     )
     command.add_arguments(generate)
-    _add_hardware(generate)
+    add_hardware(generate)
     generate.set_defaults(run=_generate)
 
     ui = commands.add_parser("ui", help="open the MLflow UI on what has run")
@@ -133,41 +131,16 @@ def _add_stage(parser: argparse.ArgumentParser, name: str, stage: Stage) -> None
     if stage.seed:
         parser.add_argument("--seed", type=int, required=True)
     if stage.hardware:
-        _add_hardware(parser)
+        add_hardware(parser)
         own = "GPUs to take for itself, of those that no other command has; 0: cuda:0, taken or not"
         parser.add_argument("--gpus", type=int, default=0, metavar="N", help=own)
     if stage.several or stage.training:
         several = "processes that share the work, one a GPU, as torchrun starts them"
         parser.add_argument("--processes", type=int, default=1, metavar="N", help=several)
     if stage.training:
-        _add_training(parser)
+        add_training(parser)
     parser.add_argument("--journal", type=Path, help="where to keep the record of this run")
     parser.set_defaults(run=lambda given: _run(name, stage, given))
-
-
-def _add_hardware(parser: argparse.ArgumentParser) -> None:
-    for option, otherwise, meaning in (
-        ("device", "auto", "auto, cpu, cuda or cuda:N"),
-        ("precision", "auto", "auto, fp32, bf16 or fp16"),
-        ("compile", "auto", "auto, on or off: whether networks are compiled"),
-        ("deterministic", "off", "on or off: the same bits on a GPU every time, slower"),
-    ):
-        told = f"{meaning}; {variable(option)} says it for all commands"
-        default = preferred(option, otherwise)
-        parser.add_argument(f"--{option}", default=default, metavar="WORD", help=told)
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch decides")
-    cut = "most images a process puts through a network at once; 0: as many as are wanted; "
-    default, told = preferred("micro_batch", "0"), cut + variable("micro_batch")
-    parser.add_argument("--micro-batch", type=int, default=default, metavar="N", help=told)
-
-
-def _add_training(parser: argparse.ArgumentParser) -> None:
-    stop = "stop and save before so many minutes are over, exit with an error; 0: never"
-    parser.add_argument("--time-budget", type=float, default=0, metavar="MINUTES", help=stop)
-    save = "save at least so often"
-    parser.add_argument(
-        "--checkpoint-minutes", type=float, default=10, metavar="MINUTES", help=save
-    )
 
 
 def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
@@ -190,12 +163,12 @@ def _run(name: str, stage: Stage, given: argparse.Namespace) -> None:
     keys = [*stage.paths.split(), *stage.optional.split(), *stage.lists.split(), *words]
     handed = {key: getattr(given, key) for key in keys}
     for key, kind in stage.settings.items():
-        handed[key] = _section(kind, getattr(given, key), f"--{key}")
+        handed[key] = section(kind, getattr(given, key), f"--{key}")
     record = {key: handed[key].model_dump(mode="json") for key in stage.settings}
     if stage.seed:
         handed["seed"] = record["seed"] = given.seed
     if stage.hardware:
-        handed["hardware"] = _hardware(given)
+        handed["hardware"] = hardware(given)
     record |= {key: handed[key] for key in words}
     split = handed.get("split")
     inputs = {str(split): sha256(split)} if split is not None else {}
@@ -222,13 +195,6 @@ def _stage_name(given: argparse.Namespace) -> str:
     return given.journal.stem if given.journal else given.command
 
 
-def _section(kind: type, text: str, option: str) -> object:
-    try:
-        return TypeAdapter(kind).validate_json(text)
-    except ValidationError as error:
-        raise UserError(f"{option}: {error}") from None
-
-
 def _summary(given: argparse.Namespace) -> None:
     from synthcohort.results.summary import summary
 
@@ -246,7 +212,7 @@ def _doctor(given: argparse.Namespace) -> None:
     from synthcohort.doctor.examination import examine
 
     bad = 0
-    for finding in examine(_hardware(given), given.results, given.configfile):
+    for finding in examine(hardware(given), given.results, given.configfile):
         print(finding, flush=True)
         bad += finding.state == "bad"
     if bad:
@@ -267,18 +233,11 @@ def _verify(given: argparse.Namespace) -> None:
     print("Every file is as it was exported, and all of them agree.")
 
 
-def _hardware(given: argparse.Namespace) -> "Hardware":
-    from synthcohort.hardware import Hardware
-
-    options = {option.name for option in fields(Hardware)} & vars(given).keys()
-    return Hardware(**{name: getattr(given, name) for name in options})
-
-
 def _publish(given: argparse.Namespace) -> None:
     from synthcohort.files import write_json
     from synthcohort.generator.publication import publish_run
 
-    system = _section(config.Config, given.system, "--system")
+    system = section(config.Config, given.system, "--system")
     stages = {name: stage.help for name, stage in STAGES.items()}
     run = publish_run(system, given.journals, artifacts=given.artifacts, stages=stages)
     if given.out:
@@ -300,7 +259,7 @@ def _discard_damaged(given: argparse.Namespace) -> None:
 
 def _generate(given: argparse.Namespace) -> None:
     before_torch()
-    command.run(given, _hardware(given))
+    command.run(given, hardware(given))
 
 
 def _ui(given: argparse.Namespace) -> None:

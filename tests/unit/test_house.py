@@ -35,7 +35,7 @@ ROWS = (
     ("results",),
     ("export", "report", "doctor"),
     ("generator",),
-    ("stages",),
+    ("stages", "arguments"),
     ("cli",),
     ("__main__",),
 )
