@@ -2,7 +2,8 @@
 # the set-up does nothing, because the stamp is newer than every file it was made from. Bytecode is
 # compiled there, once: where PYTHONDONTWRITEBYTECODE is set, every stage would compile it anew.
 PYTHON ?= python3
-CORES ?= $(shell nproc 2>/dev/null || echo 2)
+# nproc would take OMP_NUM_THREADS for the number of cores.
+CORES ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)
 VENV := .venv
 BIN := $(abspath $(VENV))/bin
 STAMP := $(VENV)/.installed

@@ -59,6 +59,16 @@ def test_privacy_has_words_of_its_own(interval, better, words):
     assert mark(against | {"floor": None, "expected": 0.5}, better, "privacy").words == words
 
 
+@pytest.mark.parametrize(
+    ("low", "words"), [(0.505, "sign of a leak"), (0.495, "no sign of a leak")]
+)
+def test_worse_than_chance_is_a_sign_of_a_leak_whatever_a_wide_floor_allows(low, words):
+    """Digits: membership 0.566 [0.532, 0.600], where few unseen patients gave [0.46, 0.56]."""
+    floor = {"value": 0.51, "interval": [0.46, 0.56]}
+    entry = result("membership", 0.56, (low, 0.6), floor=floor, expected=0.5)
+    assert mark(entry, "lower", "privacy", span=0.5).words == words
+
+
 def test_a_figure_that_cannot_tell_gets_no_mark():
     """By its own word, or because its floor, here an AUC's, leaves hardly any room."""
     entry = result("m", 0.65, (0.48, 0.81), **floored(0.5, 0.3, 0.74))

@@ -38,7 +38,9 @@ def mark(entry: Mapping[str, Any], of: Measure, better: str | None = None) -> Ma
     That interval is the result's own ("difference_to_floor", or "above_floor" in its details) where
     it has one; otherwise it is made of the two intervals as if they were independent (Zou and
     Donner 2008, "MOVER", eq. 7). There is no verdict where the result says "cannot_tell", nor where
-    its floor is so uncertain that it leaves hardly any room (`Measure.span`).
+    its floor is so uncertain that it leaves hardly any room (`Measure.span`). A privacy figure that
+    is worse than it would be by chance ("expected") is a sign of a leak whatever its floor, which
+    is of fewer patients, allows.
 
     Args:
         entry: a line of the results (`summary.entries`).
@@ -62,6 +64,10 @@ def mark(entry: Mapping[str, Any], of: Measure, better: str | None = None) -> Ma
         if privacy:
             return _sign(low - expected, high - expected, better)
         return EXPECTED if low <= expected <= high else UNEXPECTED
+    if privacy and "expected" in entry:
+        chance = entry["expected"]
+        if _sign(low - chance, high - chance, better) == SIGN:
+            return SIGN
     bottom, top = floor.get("interval") or (floor["value"], floor["value"])
     if span is not None and top - bottom > span / 2:
         return CANNOT_TELL

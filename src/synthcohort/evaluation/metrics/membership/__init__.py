@@ -157,6 +157,7 @@ def measure(
         **figure,
         "interval_method": METHOD,
         "floor": details[f"floor_{best}"],
+        "expected": 0.5,
         "n": {name: len(part) for name, part in rows.items()},
         "patients": {"train": len(parts["train"]), "unseen": len(unseen)},
         # Real images of every label take part.
