@@ -162,15 +162,17 @@ def test_a_control_that_is_off_is_told_and_beyond_chance_nothing_else_is(
     system, tmp_path, monkeypatch
 ):
     """All of val are easier than all of test: the split's parts differ without any training."""
-    given = material(system, open_cohort(**data(system)))
+    cohort = open_cohort(**data(system))
+    rows = [row | {"patient_id": row["image_id"]} for row in cohort.rows]  # more patients
+    given = material(system, replace(cohort, rows=rows))
     easy = given.cohort.of("val")
-    monkeypatch.setattr(
-        membership,
-        "losses",
-        lambda _, network, rows, times, *rest: np.tile(
-            np.where(np.isin(rows, easy), 1.0, 2.0) + 0.001 * rows, (len(times), 1)
-        ),
-    )
+    *_, last = moments(system / "diffusion").values()
+
+    def of_split(_, network, rows, times, *rest):
+        loss = np.where(np.isin(rows, easy), 1.0, 2.0) + 0.001 * rows
+        return np.tile(loss if network == last else 3.0 + 0 * rows, (len(times), 1))
+
+    monkeypatch.setattr(membership, "losses", of_split)
     found = evaluated.measure("membership", given, tmp_path)
     assert "other unseen patients" in found["cannot_tell"] and "wrong by some 0.50" in found["note"]
     near = {"value": 0.57, "interval": [0.505, 0.63]}

@@ -85,7 +85,9 @@ def _losses(
     latents = np.load(models["latents"] / "mean.npy", mmap_mode="r", allow_pickle=False)
     scale = read_json(models["autoencoder"] / "config.json")
     generator = torch_generator(seed, "noise")
-    noise = torch.randn(len(times), noises, *latents.shape[1:], generator=generator).to(device)
+    shape = (noises, *latents.shape[1:])
+    # One time after the other: of one large draw, the first part may depend on how large it is.
+    noise = [torch.randn(shape, generator=generator).to(device) for _ in times]
     steps = schedule.config.num_train_timesteps
     found = np.empty((len(times), len(rows)))
     with torch.inference_mode():
