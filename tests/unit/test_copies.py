@@ -14,7 +14,8 @@ from synthcohort.audit import disguises, planted, ways
 
 SIDE, PATIENTS = 32, 120
 # In pixels, and what only a detector or an alignment finds.
-PLAIN = ("exact", "up", "left", "noised", "mirror image", "through the decoder")
+TURNED = ("upside down", "a quarter to the left", "a quarter to the right, mirrored")
+PLAIN = ("exact", "up", "left", "noised", "mirror image", *TURNED, "through the decoder")
 DISGUISED = ("zoom +5 %", "shift 4 px", "inverted", "gamma 1.4", "turned 6°", "left half of it")
 EACH = 3
 
@@ -37,7 +38,13 @@ def plain(image, how):
         return (image + rng.normal(0, 4, image.shape)).clip(0, 255).astype(np.uint8)
     if how == "through the decoder":
         return decoded(image[None])[0]
-    steps = {"exact": image, "mirror image": image[..., ::-1]}
+    steps = {
+        "exact": image,
+        "mirror image": image[..., ::-1],
+        "upside down": image[:, ::-1],
+        "a quarter to the left": np.rot90(image, 1, (1, 2)),
+        "a quarter to the right, mirrored": np.rot90(image, -1, (1, 2))[..., ::-1],
+    }
     return steps[how] if how in steps else np.roll(image, -2, axis=1 if how == "up" else 2)
 
 

@@ -1,11 +1,12 @@
-"""Copies in pixels: exact, shifted by up to two pixels, slightly noised, mirrored left to right.
+"""Copies in pixels: exact, shifted by up to two pixels, slightly noised, mirrored, upside down or
+turned by quarters.
 
-Every image is compared with every train image by correlation over shifts, as it is and mirrored,
-with the train image itself and with its reconstruction by the autoencoder, which is what a model
+Every image is compared with every train image by correlation over shifts, in each orientation, with
+the train image itself and with its reconstruction by the autoencoder, which is what a model
 that has memorised a latent draws. What else may have been done to a copy is for the other `ways`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,20 @@ from synthcohort.progress import progress
 # Pairs with the most alike thumbnails, an image, that are compared at full resolution.
 CANDIDATES = 4
 BLOCK, REFERENCES = 256, 4096
-AS_IT_IS, MIRRORED = "as it is", "mirrored"
+AS_IT_IS = "as it is"
+# N×C×H×W images in the orientations of a rectangle, and in the further ones of a square.
+RECTANGLE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    AS_IT_IS: lambda x: x,
+    "mirrored": lambda x: x[..., ::-1],
+    "upside down": lambda x: x[..., ::-1, :],
+    "turned by 180°": lambda x: x[..., ::-1, ::-1],
+}
+SQUARE = RECTANGLE | {
+    "turned by 90°": lambda x: np.rot90(x, 1, (2, 3)),
+    "turned by 270°": lambda x: np.rot90(x, 3, (2, 3)),
+    "transposed": lambda x: np.swapaxes(x, 2, 3),
+    "transposed, turned by 180°": lambda x: np.swapaxes(x, 2, 3)[..., ::-1, ::-1],
+}
 
 
 @dataclass(frozen=True)
@@ -38,17 +52,19 @@ def most_alike(
     hardware: Hardware,
 ) -> dict[str, Match]:
     """Compare `count` images (in blocks of n×C×H×W) with those of the `references` (images of
-    C×H×W, memory-mapped or not) that stand in `rows` (M numbers): AS_IT_IS and MIRRORED."""
-    shifts = shifts_of(references.shape[2:])
+    C×H×W, memory-mapped or not) that stand in `rows` (M numbers), in each orientation."""
+    height, width = references.shape[2:]
+    shifts, orientations = shifts_of((height, width)), SQUARE if height == width else RECTANGLE
     starts = range(0, len(rows), REFERENCES)
     fixed = np.concatenate([thumbnails(references[rows[i : i + REFERENCES]], 0)[0] for i in starts])
-    found: dict[str, list] = {AS_IT_IS: [], MIRRORED: []}
+    found: dict[str, list] = {way: [] for way in orientations}
     with progress("Copies in pixels", count) as bar:
         for block in blocks:
             for start in range(0, len(block), BLOCK):
                 images = block[start : start + BLOCK]
-                for way, turned in ((AS_IT_IS, images), (MIRRORED, images[..., ::-1])):
-                    found[way].append(_compare(turned, references, rows, fixed, shifts, hardware))
+                for way, turned in orientations.items():
+                    match = _compare(turned(images), references, rows, fixed, shifts, hardware)
+                    found[way].append(match)
                 bar.update(len(images))
     return {
         way: Match(*(np.concatenate(part) for part in zip(*parts, strict=True)))

@@ -127,6 +127,12 @@ def _cut_out(images: torch.Tensor) -> torch.Tensor:
     return made
 
 
+def _turned(images: torch.Tensor) -> torch.Tensor:
+    """By a quarter, or by two where that would change the shape."""
+    square = images.shape[2] == images.shape[3]
+    return images.rot90(1 if square else 2, (2, 3))
+
+
 def _all_at_once(images: torch.Tensor) -> torch.Tensor:
     return warped(images**1.4, angle=2, zoom=1.03)
 
@@ -145,6 +151,8 @@ DISGUISES: dict[str, Disguise] = {
     "blur 2 px": lambda x, o, r: blurred(x, 2),
     "sharpened": lambda x, o, r: (x + 1.5 * (x - blurred(x, 1))).clamp(0, 1),
     "mirrored": lambda x, o, r: x.flip(3),
+    "upside down": lambda x, o, r: x.flip(2),
+    "turned by quarters": lambda x, o, r: _turned(x),
     "turned 3°": lambda x, o, r: warped(x, angle=3),
     "turned 6°": lambda x, o, r: warped(x, angle=6),
     "zoom −10 %": lambda x, o, r: warped(x, zoom=0.9),

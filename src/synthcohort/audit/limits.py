@@ -6,7 +6,7 @@ import numpy as np
 
 from synthcohort.numerics.resampling import binomial_interval
 
-# Of the images of strangers, how many one way of looking may take for copies. There are fourteen
+# Of the images of strangers, how many one way of looking may take for copies. There are two dozen
 # ways, and hardly ever do two of them err at the same image.
 STRANGERS = 0.0002
 TAIL = 0.05
