@@ -7,10 +7,10 @@ both as they are.
 
 import numpy as np
 import torch
-import umap
 from torch import nn
 
 from synthcohort.evaluation.extractors import inception
+from synthcohort.numerics import common_map
 
 
 class Coarse(nn.Module):
@@ -20,18 +20,16 @@ class Coarse(nn.Module):
         return (nn.functional.adaptive_avg_pool2d(pixels.float(), 4).flatten(1),)
 
 
-class Plane:
-    """The plane of largest variance, with as much of UMAP's interface as is used."""
-
-    def __init__(self, **_) -> None:
-        pass
-
-    def fit_transform(self, values: np.ndarray) -> np.ndarray:
-        scores, scale, _ = np.linalg.svd(values - values.mean(0), full_matrices=False)
-        return (scores * scale)[:, :2].astype(np.float32)
+def plane(features: dict[str, np.ndarray], _: int) -> dict[str, np.ndarray]:
+    """The plane of largest variance, asked for and given as UMAP's map is."""
+    values = np.concatenate(list(features.values()))
+    scores, scale, _ = np.linalg.svd(values - values.mean(0), full_matrices=False)
+    places = (scores * scale)[:, :2].astype(np.float32)
+    ends = np.cumsum([len(part) for part in features.values()])
+    return dict(zip(features, np.split(places, ends[:-1]), strict=True))
 
 
 def put() -> None:
     """Put them in, for this process."""
     inception.build = lambda weights: Coarse()
-    umap.UMAP = Plane
+    common_map.umap = plane

@@ -24,6 +24,7 @@ from synthcohort.evaluation.sets import Set
 from synthcohort.evaluation.shared_figures import ORIGINS
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
+from synthcohort.numerics import common_map
 from synthcohort.numerics.neighbours import nearest_others, standardised
 from synthcohort.numerics.resampling import (
     bootstrap_weights,
@@ -111,7 +112,9 @@ def measure(
             judge = material.models.get("classifier")
             why = cannot_tell(judge) if judge else None
             details[f"{space}_mixing"] = mixed | ({"cannot_tell": why} if why else {})
-        places = umap({name: features[name] for name in MIXED}, derive(own, "umap") % 2**32)
+        places = common_map.umap(
+            {name: features[name] for name in MIXED}, derive(own, "umap") % 2**32
+        )
         arrays |= {f"{space}_{name}": place for name, place in places.items()}
     result |= {
         "interval_method": "bootstrap over patients (real) and images (synthetic), percentiles; "
@@ -249,48 +252,6 @@ def separation(features: dict[str, np.ndarray], material: Material, k: int, seed
         "majority": float(np.bincount(classes).max() / len(classes)),
         "synthetic": float(_vote(classes[near], sets["synthetic"].classes).mean()),
     }
-
-
-def umap(features: dict[str, np.ndarray], random_state: int) -> dict[str, np.ndarray]:
-    """A common map of all sets, N×2 float32 each, by umap-learn with its defaults.
-
-    Its steps are called one by one: those before the layout take a second in plain Python, and
-    most of a minute to be compiled anew by numba in every process.
-    """
-    from scipy.sparse import coo_matrix
-    from sklearn.neighbors import NearestNeighbors
-    from umap import umap_
-
-    everything = np.concatenate(list(features.values())).astype(np.float32)
-    k = min(15, len(everything) - 1)
-    distance, near = NearestNeighbors(n_neighbors=k).fit(everything).kneighbors(everything)
-    distance = distance.astype(np.float32)
-    scales = umap_.smooth_knn_dist.py_func(distance, float(k))
-    rows, columns, strengths, _ = umap_.compute_membership_strengths.py_func(
-        near.astype(np.int32), distance, *scales
-    )
-    one_way = coo_matrix((strengths, (rows, columns)), shape=(len(near), len(near))).tocsr()
-    # Fuzzy union of both ways (McInnes 2018, algorithm 1).
-    graph = (one_way + one_way.T - one_way.multiply(one_way.T)).tocoo()
-    places, _ = umap_.simplicial_set_embedding(
-        everything,
-        graph,
-        n_components=2,
-        initial_alpha=1.0,
-        **dict(zip("ab", umap_.find_ab_params(1.0, 0.1), strict=True)),
-        gamma=1.0,
-        negative_sample_rate=5,
-        n_epochs=None,
-        init="spectral",
-        random_state=np.random.RandomState(random_state),
-        metric="euclidean",
-        metric_kwds={},
-        densmap=False,
-        densmap_kwds={},
-        output_dens=False,
-    )
-    ends = np.cumsum([len(values) for values in features.values()])
-    return dict(zip(features, np.split(places, ends[:-1]), strict=True))
 
 
 def _vote(found: np.ndarray, own: np.ndarray) -> np.ndarray:
