@@ -99,15 +99,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     discard.set_defaults(run=_discard_damaged)
 
-    generate = commands.add_parser(
-        "generate",
-        help="draw new images from a trained model",
-        description="Draw new images from a trained model, into a new folder of PNG files. The "
-        "same call gives the same images; the first ones of a larger --n are the same.",
-    )
+    generate = commands.add_parser("generate", help="draw new images from a trained model")
     command.add_arguments(generate)
     add_hardware(generate)
-    generate.set_defaults(run=_generate)
+    generate.set_defaults(run=lambda given: command.run(given, hardware(given)))
 
     ui = commands.add_parser("ui", help="open the MLflow UI on what has run")
     ui.add_argument("--port", type=int, default=5000)
@@ -255,11 +250,6 @@ def _discard_damaged(given: argparse.Namespace) -> None:
         if damaged
         else "every shard has its checksum"
     )
-
-
-def _generate(given: argparse.Namespace) -> None:
-    before_torch()
-    command.run(given, hardware(given))
 
 
 def _ui(given: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthcohort.errors import UserError
+from synthcohort.hardware.variables import before_torch
 
 if TYPE_CHECKING:
     from synthcohort.hardware import Hardware
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All but those on hardware."""
+    parser.description = (
+        "Draw new images from a trained model, into a new folder of PNG files. The same call gives "
+        "the same images; the first ones of a larger --n are the same."
+    )
     whose = "results/<name>, a model's folder, or models:/<name>@audited in MLflow"
     parser.add_argument("--model", required=True, help=whose)
     parser.add_argument("--label", help="which one, where the model has several")
@@ -31,6 +36,7 @@ def run(given: argparse.Namespace, hardware: "Hardware") -> None:
     Raises:
         UserError: as `generation.write`, or attributes of another form than NAME=NUMBER.
     """
+    before_torch()
     from synthcohort.generator.generation import write
 
     write(
