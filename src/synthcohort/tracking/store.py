@@ -84,7 +84,8 @@ def opened(uri: str, folder: Path) -> Iterator["MlflowClient"]:
 
 
 def download_model(address: str, folder: Path) -> None:
-    """Copy the registered or logged model at `address` (models:/…) into `folder`.
+    """Copy a model into `folder`: models:/<name>@<alias>, models:/<name>/<version> or, of one that
+    is not registered, models:/<id>.
 
     Raises:
         UserError: the store has no such model, or cannot be reached.
@@ -98,18 +99,32 @@ def download_model(address: str, folder: Path) -> None:
         )
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        download_artifacts(address, dst_path=str(folder), tracking_uri=uri)
+        where = _location(MlflowClient(uri), address.partition(":/")[2])
+        download_artifacts(where, dst_path=str(folder), tracking_uri=uri)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise UserError(
             f"{address}: MLflow at {masked(uri)} does not give this model: "
             f"{masked(_reason(error))}\nA model is registered, as models:/<name>@audited, where "
             "its audit has passed."
         ) from error
+
+
+def _location(client: "MlflowClient", model: str) -> str:
+    # MLflow would look the address up in the store that the process has set, not in this one.
+    name, alias = model.partition("@")[::2]
+    if alias:
+        version = client.get_model_version_by_alias(name, alias).version
+    else:
+        name, _, version = model.rpartition("/")
+    if not name:
+        return client.get_logged_model(version).artifact_location
+    return client.get_model_version_download_uri(name, str(version))
 
 
 def _reason(error: Exception) -> str:
