@@ -15,7 +15,7 @@ from synthcohort.results.readings import Reading
 REMAINS = (
     (
         "The model",
-        "It is not part of the dataset, and has to stay where the real images are: who holds it "
+        "It is not part of the dataset, and is best kept where the real images are: who holds it "
         "can attack it with more than images. Membership inference above is one such attack of "
         "many.",
     ),
