@@ -16,6 +16,7 @@ from synthcohort.cohort.prepare import prepare
 from synthcohort.errors import UserError
 from synthcohort.export import imagefolder, medmnist
 from synthcohort.export.card import Facts, write
+from synthcohort.export.statement import state
 from synthcohort.samples import shards
 from synthcohort.sources import Image, digits, folder
 from synthcohort.tracking.journal import Journal
@@ -189,17 +190,20 @@ def test_the_card_tells_of_attributes_and_of_pixels(tmp_path):
     )
     paths = shard(tmp_path / "a.npz", np.eye(2), ["effusion", "nodule"])
     write_audit(tmp_path, paths)
+    sampled, split = shards.describe(paths), np.array(["train", "train"])
     facts = Facts(
         system=system,
-        samples=shards.describe(paths),
-        split=np.array(["train", "train"]),
+        stated=state(system, paths, sampled, split, "abc"),
+        sizes={"train": 1},
+        samples=sampled,
+        split=split,
         parameters={"autoencoder": 0, "diffusion": 5},
         results=[],
         audit=json.loads((tmp_path / "audit.json").read_text()),
         figures={f"figures/{name}.png": "" for name in ("samples", "embedding", "distances")},
     )
     write(tmp_path / "README.md", facts)
-    card = (tmp_path / "README.md").read_text()
+    card = " ".join((tmp_path / "README.md").read_text().split())
     for words in (
         "no autoencoder: the model works on pixels",
         "drawn from a diffusion model",

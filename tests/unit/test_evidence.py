@@ -95,7 +95,7 @@ def memorising(study, untrained, monkeypatch) -> Path:
     latents = np.load(study / "latents/mean.npy")[: SPLITS["train"]]
     scale = read_json(study / "autoencoder/config.json")
     learnt = Learnt(untrained, normalise(torch.from_numpy(latents), scale))
-    monkeypatch.setattr("synthcohort.samples.sampler.load_denoiser", lambda _: learnt)
+    monkeypatch.setattr("synthcohort.samples.drawer.load_denoiser", lambda _: learnt)
     return untrained
 
 
