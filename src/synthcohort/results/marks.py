@@ -33,7 +33,7 @@ def mark(entry: Mapping[str, Any], of: Measure, better: str | None = None) -> Ma
 
     A difference matters from a quarter of `Measure.span` on. Where there is no such bound, as of a
     distance, from the size of the floor on, all of its interval taken as possible: twice as far
-    from real images as these are from each other.
+    from real images as these are from each other; of KID, which is 0 there, from the width of it.
 
     That interval is the result's own ("difference_to_floor", or "above_floor" in its details) where
     it has one; otherwise it is made of the two intervals as if they were independent (Zou and
@@ -71,7 +71,8 @@ def mark(entry: Mapping[str, Any], of: Measure, better: str | None = None) -> Ma
     bottom, top = floor.get("interval") or (floor["value"], floor["value"])
     if span is not None and top - bottom > span / 2:
         return CANNOT_TELL
-    matters = max(map(abs, (floor["value"], bottom, top))) if span is None else span / PART
+    size = max(*map(abs, (floor["value"], bottom, top)), top - bottom)
+    matters = size if span is None else span / PART
     paired = entry.get("difference_to_floor") or entry.get("details", {}).get("above_floor") or {}
     least, most = paired.get("interval") or _difference(
         entry["value"], low, high, floor["value"], bottom, top
