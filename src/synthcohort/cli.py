@@ -223,9 +223,12 @@ def _verify(given: argparse.Namespace) -> None:
         print(f"- {fault}", file=sys.stderr)
     if faults:
         raise UserError(
-            f"{given.folder}: {len(faults)} faults, see above; get the dataset anew from its maker"
+            f"{given.folder}: faults: {len(faults)}, see above; get the dataset anew from its maker"
         )
-    print("Every file is as it was exported, and all of them agree.")
+    print(
+        "All files have their checksums, and images, labels, card and figures agree. Who can write "
+        "these sums can write them anew: compare the hashes above with the maker's."
+    )
 
 
 def _publish(given: argparse.Namespace) -> None:

@@ -277,3 +277,9 @@ def test_a_dollar_may_be_meant_as_it_stands(monkeypatch):
     assert "is not set; set it (export ABC=…), or, where $ABC is meant" in told(
         export={"title": "$ABC"}
     )
+
+
+@pytest.mark.parametrize("threshold", [float("inf"), float("nan")])
+def test_a_gate_that_cannot_fail_is_refused(threshold):
+    with pytest.raises(UserError, match=r"audit\.gates\.copies\.at_most"):
+        config.check(with_keys(audit={"gates": {"copies": {"at_most": threshold}}}))

@@ -104,6 +104,11 @@ def test_the_command_writes_images_with_what_they_are(tiny, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([*words, "--n", "5", "--out", str(out)])
     assert "is there already and not empty" in capsys.readouterr().err
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for bad in ("link", "images/metadata.csv/below", "n" * 300):
+        with pytest.raises(SystemExit):
+            main([*words, "--n", "5", "--out", str(tmp_path / bad)])
+        assert "--out" in capsys.readouterr().err
 
 
 def test_a_torch_dataset_of_all_labels(tiny):
@@ -122,8 +127,10 @@ def test_a_torch_dataset_of_all_labels(tiny):
         ({}, "a label is needed; there are 'A', 'B'"),
         ({"label": "A", "n": 0}, "n: expected a whole number from 1 on, got 0"),
         ({"label": "A", "n": 2.5}, "n: expected a whole number"),
+        ({"label": "A", "n": 10**30}, "n: at most 1,000,000 at a time"),
+        ({"label": "A", "guidance": 1e300}, "guidance: expected a number"),
         ({"label": "A", "seed": -1}, "seed: expected a whole number from 0 on"),
-        ({"label": "A", "guidance": -1}, "guidance: expected a number from 0 on"),
+        ({"label": "A", "guidance": -1}, "guidance: expected a number from 0 to 100"),
         ({"label": "A", "guidance": float("nan")}, "guidance: expected a number"),
         ({"label": "A", "attributes": {"age": 1}}, "trained without any; leave them out; got age"),
     ],

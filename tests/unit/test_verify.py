@@ -122,6 +122,8 @@ PLAIN = {
     "more below": (lambda f: write(f / "figures/x/y.txt", b""), "figures/x/y.txt: is not part"),
     "other case": (lambda f: (f / "README.md").rename(f / "readme.md"), "is called readme.md here"),
     "a link": (lambda f: (f / PNG).unlink() or (f / PNG).symlink_to("/dev/null"), "is a link"),
+    "a pipe": (lambda f: (f / PNG).unlink() or os.mkfifo(f / PNG), "is no file"),
+    "an empty folder": (lambda f: (f / "patients").mkdir(), "patients: is not part"),
     "a linked folder": (lambda f: (f / "more").symlink_to("/"), "more: is not part"),
 }  # fmt: skip
 

@@ -8,11 +8,13 @@ from pydantic import Field, field_validator, model_validator
 from synthcohort.config.types import Positive
 from synthcohort.settings import Settings
 
+Threshold = Annotated[float, Field(allow_inf_nan=False)]
+
 
 class Gate(Settings):
-    at_most: float | None = None
+    at_most: Threshold | None = None
     """Passed where the whole 95 % interval is not above this, failed where all of it is."""
-    at_least: float | None = None
+    at_least: Threshold | None = None
     """Passed where the whole 95 % interval is not below this, failed where all of it is; a gate has
     one of the two."""
 

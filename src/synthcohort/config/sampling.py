@@ -18,7 +18,7 @@ class Sampling(Settings):
     """DDPM (Ho 2020), DDIM (Song 2021) or DPM-Solver++ of order 2 (Lu 2022)."""
     steps: Positive = 50
     """Sampling steps, one or (with guidance) two network evaluations each."""
-    guidance: Annotated[float, Field(ge=0)] = 1.0
+    guidance: Annotated[float, Field(ge=0, le=100)] = 1.0
     """Scale of classifier-free guidance; 1 samples without it."""
     batch: Positive = 100
     """Images drawn together. A sample's bytes can depend on it, but not on the shard."""

@@ -158,7 +158,7 @@ def _npz(path: Path, stated: Statement, first: str, images: Images) -> Iterator[
             labels = arrays[f"{part}_labels"].astype(np.float64)
             for label, image in zip(labels, medmnist.read_images(path, part), strict=True):
                 found[name, tuple(label.tolist()), pixel_hash(image)] += 1
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # members that are no arrays
         yield f"{path.name}: {error}"
         return
     names, numbers = stated.label_names, stated.label_numbers

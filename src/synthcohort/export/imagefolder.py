@@ -9,7 +9,9 @@ well; Hugging Face reads the labels from metadata.csv.
 
 import csv
 import re
+import struct
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -132,18 +134,38 @@ def read_png(file: Path | BinaryIO) -> np.ndarray:
     """The pixels of a PNG file, H×W or H×W×3, uint8 or uint16.
 
     Raises:
-        ValueError: it cannot be read, or is of another kind.
+        ValueError: it cannot be read, is of another kind, or holds more than these pixels.
     """
     from PIL import Image
 
     try:
-        with Image.open(file, formats=["PNG"]) as image:
+        content = file.read_bytes() if isinstance(file, Path) else file.read()
+        with Image.open(BytesIO(content), formats=["PNG"]) as image:
             pixels = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        _require_nothing_more(content)
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        struct.error,
+        Image.DecompressionBombError,
+    ) as error:
         raise ValueError(f"cannot be read as a PNG file: {error}") from None
     if pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[2:] not in ((), (3,)):
         raise ValueError("is neither grey with 8 or 16 bits nor RGB with 8 bits")
     return pixels
+
+
+def _require_nothing_more(content: bytes) -> None:
+    """A text, a second picture or bytes behind the end would go along unseen."""
+    place, kind = 8, b""
+    while kind != b"IEND":
+        length, kind = struct.unpack_from(">I4s", content, place)
+        if kind not in (b"IHDR", b"IDAT", b"IEND"):
+            raise ValueError(f"holds more than an image, {kind.decode('latin-1')}")
+        place += 12 + length
+    if place != len(content):
+        raise ValueError(f"holds more than an image, {len(content) - place} bytes behind its end")
 
 
 def _write_metadata(

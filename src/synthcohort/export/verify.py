@@ -67,7 +67,9 @@ def _files(folder: Path, sums: Mapping[str, str]) -> Iterator[str]:
     # A file system may give other letters back than it was given: composed or decomposed ones.
     there = {}
     for base, folders, names in os.walk(folder):
-        for name in (*names, *(name for name in folders if (Path(base) / name).is_symlink())):
+        links = [name for name in folders if (Path(base) / name).is_symlink()]
+        empty = [name for name in folders if not any((Path(base) / name).iterdir())]
+        for name in (*names, *{*links, *empty}):
             path = Path(base) / name
             there[contents.normal(path.relative_to(folder).as_posix())] = path
     there.pop(checksums.NAME, None)
@@ -83,6 +85,9 @@ def _files(folder: Path, sums: Mapping[str, str]) -> Iterator[str]:
     for name in asked.keys() & there.keys():
         if there[name].is_symlink():
             yield f"{name}: is a link and not a file of this folder"
+            continue
+        if not there[name].is_file():  # a pipe, say, whose reader would wait for ever
+            yield f"{name}: is no file"
             continue
         try:
             if sha256(there[name]) != asked[name]:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from torch.utils.data import TensorDataset
 
 
+MOST = 1_000_000
+"""Images of one call: their labels and seeds are held in memory."""
+
+
 def generate(
     model: str | Path,
     label: str | None = None,
@@ -50,7 +54,7 @@ def generate(
     Raises:
         UserError: no such model, label or attribute, or a number out of its range.
     """
-    n, seed = _whole("n", n, 1), _whole("seed", seed, 0)
+    n, seed = _whole("n", n, 1, MOST), _whole("seed", seed, 0)
     with _loaded(model, hardware, n) as (generator, _):
         name = generator.label(label)
         values, settings = generator.attributes(attributes, n), generator.settings(guidance)
@@ -82,7 +86,7 @@ def dataset(
     from torch.utils.data import TensorDataset
 
     asked = images if isinstance(images, Mapping) else {None: images}
-    asked = {name: _whole("images", count, 1) for name, count in asked.items()}
+    asked = {name: _whole("images", count, 1, MOST) for name, count in asked.items()}
     seed, drawn, labels = _whole("seed", seed, 0), [], []
     with _loaded(model, hardware, sum(asked.values())) as (generator, _):
         classes = [label.name for label in generator.record.labels]
@@ -118,9 +122,8 @@ def write(
     """
     from PIL import Image
 
-    out, n, seed = Path(out), _whole("--n", n, 1), _whole("--seed", seed, 0)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: is there already and not empty; name a new folder with --out")
+    out, n, seed = Path(out), _whole("--n", n, 1, MOST), _whole("--seed", seed, 0)
+    _require_new(out)
     with _loaded(model, hardware, n) as (generator, folder):
         record, name = generator.record, generator.label(label)
         if record.shape[0] == 3 and record.dtype == "uint16":
@@ -179,11 +182,25 @@ def _loaded(
         yield Generator(folder, record, hardware, images), folder
 
 
-def _whole(what: str, value: int, least: int) -> int:
+def _require_new(out: Path) -> None:
+    """Before anything is drawn: the images would be lost."""
+    try:
+        if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+            raise UserError(f"{out}: is there already and not empty; name a new folder with --out")
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{out}: no folder can be made there ({error.strerror}); name another with --out"
+        ) from None
+
+
+def _whole(what: str, value: int, least: int, most: int | None = None) -> int:
     try:
         whole = operator.index(value)
     except TypeError:
         whole = least - 1
     if whole < least or isinstance(value, bool):
         raise UserError(f"{what}: expected a whole number from {least} on, got {value!r}")
+    if most is not None and whole > most:
+        raise UserError(f"{what}: at most {most:,} at a time, got {whole:,}; take several seeds")
     return whole

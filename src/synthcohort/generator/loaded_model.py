@@ -65,7 +65,7 @@ class Generator:
         """How to draw with a guidance scale; None: as the run did.
 
         Raises:
-            UserError: it is no number from 0 on.
+            UserError: it is no number from 0 to 100.
         """
         if guidance is None:
             return self.record.sampling
@@ -76,7 +76,7 @@ class Generator:
             return Sampling.model_validate(values)
         except (ValidationError, ValueError, TypeError):
             raise UserError(
-                f"guidance: expected a number from 0 on, got {guidance!r}; 1 is none"
+                f"guidance: expected a number from 0 to 100, got {guidance!r}; 1 is none"
             ) from None
 
     def attributes(self, given: Attributes | None, n: int) -> np.ndarray:

@@ -133,6 +133,8 @@ def read(folder: Path) -> Record:
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     files = {name: path for name, path in files.items() if not path.is_dir()}
     for path in files.values():
+        if not path.is_file():
+            raise UserError(f"{path}: is no file; remove it, or get the model anew")
         if path.suffix not in _SUFFIXES:
             raise UserError(
                 f"{path}: a model's folder holds {', '.join(sorted(_SUFFIXES))} files and no "
@@ -185,7 +187,7 @@ def _record(path: Path) -> Record:
                 f"this one ({values.get('made_by', 'unknown')}); install that"
             )
         return Record.model_validate(values)
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, RecursionError) as error:
         if isinstance(error, ValidationError):
             first = error.errors()[0]
             error = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
