@@ -51,16 +51,13 @@ def write(
     root.mkdir()
     suffix = f"desc-synthetic_{system.export.bids.suffix}"
     _describe(root, sampled, split, system)
-    row = 0
-    with progress("NIfTI files", len(split)) as bar:
-        for images in shards.pixels(samples):
-            for image in images:
-                if split[row]:
-                    path = root / _subject(row) / "anat" / f"{_subject(row)}_{suffix}.nii.gz"
-                    path.parent.mkdir(parents=True)
-                    path.write_bytes(_nifti(image[0]))
-                row += 1
-            bar.update(len(images))
+    chosen = split != ""
+    with progress("NIfTI files", int(chosen.sum())) as bar:
+        for row, image in shards.taken(samples, chosen):
+            path = root / _subject(row) / "anat" / f"{_subject(row)}_{suffix}.nii.gz"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(_nifti(image[0]))
+            bar.update()
 
 
 def _subject(row: int) -> str:

@@ -44,16 +44,13 @@ def write(
     """Write `folder`/dicom/: grey images (MONOCHROME2) or RGB, of 8 or 16 bits, uncompressed."""
     names = file_names(sampled, ".dcm")
     write_tables(folder / "dicom", sampled, split, names)
-    row = 0
-    with progress("DICOM files", len(names)) as bar:
-        for images in shards.pixels(samples):
-            for image in images:
-                if split[row]:
-                    dataset = _dataset(image, _about(sampled, row), system)
-                    path = folder / "dicom" / FOLDERS[split[row]] / names[row]
-                    dataset.save_as(path, enforce_file_format=True)
-                row += 1
-            bar.update(len(images))
+    chosen = split != ""
+    with progress("DICOM files", int(chosen.sum())) as bar:
+        for row, image in shards.taken(samples, chosen):
+            dataset = _dataset(image, _about(sampled, row), system)
+            path = folder / "dicom" / FOLDERS[split[row]] / names[row]
+            dataset.save_as(path, enforce_file_format=True)
+            bar.update()
 
 
 def _about(sampled: shards.Samples, row: int) -> dict[str, str]:

@@ -48,14 +48,11 @@ def write(
     require_png(sampled)
     names = file_names(sampled, ".png")
     write_tables(folder / "imagefolder", sampled, split, names)
-    row = 0
-    with progress("PNG files", len(names)) as bar:
-        for images in shards.pixels(samples):
-            for image in images:
-                if split[row]:
-                    write_png(folder / "imagefolder" / FOLDERS[split[row]] / names[row], image)
-                row += 1
-            bar.update(len(images))
+    chosen = split != ""
+    with progress("PNG files", int(chosen.sum())) as bar:
+        for row, image in shards.taken(samples, chosen):
+            write_png(folder / "imagefolder" / FOLDERS[split[row]] / names[row], image)
+            bar.update()
 
 
 def require_png(sampled: shards.Samples) -> None:

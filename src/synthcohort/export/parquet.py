@@ -91,13 +91,10 @@ def read(folder: Path, part: str) -> Iterator[dict[str, Any]]:
 
 def _png_files(samples: Sequence[Path], chosen: np.ndarray) -> Iterator[bytes]:
     """The chosen images (N bools), one after the other, as PNG files."""
-    row = 0
-    for images in shards.pixels(samples):
-        for image in images[chosen[row : row + len(images)]]:
-            file = io.BytesIO()
-            write_png(file, image)
-            yield file.getvalue()
-        row += len(images)
+    for _, image in shards.taken(samples, chosen):
+        file = io.BytesIO()
+        write_png(file, image)
+        yield file.getvalue()
 
 
 def _columns(sampled: shards.Samples) -> dict[str, np.ndarray]:

@@ -158,19 +158,15 @@ def state(
 
 
 def _records(samples: Sequence, sampled: shards.Samples, split: np.ndarray) -> Iterable[str]:
-    row = 0
-    for images in shards.pixels(samples):
-        for image in images:
-            if split[row]:
-                label = sampled.labels[row]
-                yield record(
-                    FOLDERS[split[row]],
-                    sampled.label_names[label],
-                    int(sampled.label_numbers[label]),
-                    [number_text(value) for value in sampled.attributes[row]],
-                    image[0] if len(image) == 1 else np.moveaxis(image, 0, -1),
-                )
-            row += 1
+    for row, image in shards.taken(samples, split != ""):
+        label = sampled.labels[row]
+        yield record(
+            FOLDERS[split[row]],
+            sampled.label_names[label],
+            int(sampled.label_numbers[label]),
+            [number_text(value) for value in sampled.attributes[row]],
+            image[0] if len(image) == 1 else np.moveaxis(image, 0, -1),
+        )
 
 
 def record(

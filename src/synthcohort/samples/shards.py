@@ -108,6 +108,19 @@ def pixels(paths: Sequence[Path]) -> Iterator[np.ndarray]:
         yield images
 
 
+def taken(paths: Sequence[Path], chosen: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The `chosen` images (N bools over all shards), one after the other: place and C×H×W.
+
+    Raises:
+        UserError: as `pixels`.
+    """
+    first = 0
+    for images in pixels(paths):
+        for place in np.flatnonzero(chosen[first : first + len(images)]):
+            yield first + int(place), images[place]
+        first += len(images)
+
+
 @contextmanager
 def mapped(paths: Sequence[Path], folder: Path) -> Iterator[np.ndarray]:
     """All images, N×C×H×W uint8 or uint16, memory-mapped from a file in `folder` that is removed
