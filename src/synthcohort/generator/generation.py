@@ -13,6 +13,7 @@ import numpy as np
 
 from synthcohort.cohort import number_text
 from synthcohort.errors import UserError
+from synthcohort.export.imagefolder import write_png
 from synthcohort.files import atomic_directory
 from synthcohort.generator.loaded_model import Attributes, Generator
 from synthcohort.generator.model_folder import LICENCE, Record, opened
@@ -120,8 +121,6 @@ def write(
         UserError: as `generate`; or `out` is there and not empty, or the images are ones that no
             PNG holds (16 bits in three channels).
     """
-    from PIL import Image
-
     out, n, seed = Path(out), _whole("--n", n, 1, MOST), _whole("--seed", seed, 0)
     _require_new(out)
     with _loaded(model, hardware, n) as (generator, folder):
@@ -136,8 +135,7 @@ def write(
         with atomic_directory(out) as made, progress("generating", n) as bar:
             for batch in generator.images(*asked):
                 for i, image in enumerate(batch, start=bar.n):
-                    pixels = image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
-                    Image.fromarray(np.ascontiguousarray(pixels)).save(made / f"{i:06d}.png")
+                    write_png(made / f"{i:06d}.png", image)
                 bar.update(len(batch))
             with (made / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
                 table = csv.writer(file, lineterminator="\n")

@@ -42,13 +42,12 @@ def headline(
     }
     tags = {"system": system.name, "device": ", ".join(sorted(devices)) or "not known yet"}
     columns = {"minutes": round(minutes, 1)}
-    files = [path for path in sorted(results.glob("evaluation/*.json")) if _measured(path)]
     audit = results / "audit.json"
     told = read_json(audit) if audit.exists() else None
     if told is None or "outcome" not in told:
         told, audit = None, None
     tags["audit"] = verdict(results / "audit.json")
-    lines = summary.entries(files, audit)
+    lines = summary.entries(summary.measured(results), audit)
     if told:
         tags |= {
             f"gate.{gate['name']}": f"{gate['outcome']}: {gate['why']}" for gate in told["gates"]
@@ -119,10 +118,6 @@ def _dataset(
     profile = {"num_rows": counted.pop("prepare/images", 0)}
     profile |= {name.partition("/")[2]: value for name, value in counted.items()}
     return [(f"{system.name}: real images", sha256(manifest), source, profile)]
-
-
-def _measured(path: Path) -> bool:
-    return "metric" in read_json(path)
 
 
 def _source(system: Config) -> str:

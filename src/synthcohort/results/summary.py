@@ -113,15 +113,19 @@ def evaluated(results: Path) -> tuple[list[Path], Path | None]:
     Raises:
         UserError: there is no such folder, or nothing has been evaluated in it.
     """
-    files = sorted(results.glob("evaluation/*.json"))
-    measured = [path for path in files if "metric" in read_json(path)]
-    audit = results / "audit.json"
-    if not measured and not audit.exists():
+    files, audit = measured(results), results / "audit.json"
+    if not files and not audit.exists():
         raise UserError(
             f"{results}: nothing has been evaluated here; expected results/<name> of a system "
             "that has run, with evaluation/*.json in it"
         )
-    return measured, audit if audit.exists() else None
+    return files, audit if audit.exists() else None
+
+
+def measured(results: Path) -> list[Path]:
+    """The result files that there are so far."""
+    files = sorted(results.glob("evaluation/*.json"))
+    return [path for path in files if "metric" in read_json(path)]
 
 
 def _more(entry: Mapping[str, Any]) -> list[dict[str, Any]]:

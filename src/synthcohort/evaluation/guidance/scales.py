@@ -142,28 +142,13 @@ def _drawn(
     hardware: Hardware,
 ):
     """The images of all pairs at one scale, batch by batch, in the cohort's dtype."""
-    from synthcohort.diffusion.sampling import draw, load_schedule
-    from synthcohort.models import load_autoencoder, load_denoiser
-    from synthcohort.models.condition import describe
-    from synthcohort.models.pixels import from_model
+    from synthcohort.samples.drawer import Drawer
 
-    device = hardware.open()
-    names = read_json(diffusion / "labels.json")["names"]
-    seeds = [derive(seed, names[label], index) for label, index in pairs]
-    standard = read_json(diffusion / "attributes.json")
-    told = describe(
-        np.array([label for label, _ in pairs]),
-        len(names),
-        attributes(data, names, pairs, seeds),
-        standard["mean"],
-        standard["std"],
-    )
-    decoder = load_autoencoder(autoencoder).to(device)
-    denoiser = load_denoiser(diffusion).to(device)
-    hardware.prepare(decoder.decoder, denoiser, pays=False)  # few images, at every scale anew
+    drawer = Drawer(sampling, autoencoder=autoencoder, diffusion=diffusion, hardware=hardware)
+    seeds = [derive(seed, drawer.names[label], index) for label, index in pairs]
+    numbers = attributes(data, drawer.names, pairs, seeds)
+    labels = np.array([label for label, _ in pairs])
     with progress(f"Guidance {sampling.guidance:g}", total=len(pairs)) as bar:
-        for images in draw(
-            sampling, decoder, denoiser, load_schedule(diffusion), told, seeds, hardware
-        ):
-            yield from_model(images, data.images.dtype)
+        for images in drawer.images(sampling, labels, numbers, seeds, data.images.dtype):
+            yield images
             bar.update(len(images))
