@@ -30,6 +30,18 @@ def test_every_singular_value_comes_near_one(shape):
     assert (made - left @ right).norm() < 0.35 * (left @ right).norm()
 
 
+@pytest.mark.parametrize("rank", [1, 3, 16])
+def test_it_is_the_iteration_of_the_paper_also_where_directions_are_missing(rank):
+    random = torch.Generator().manual_seed(rank)
+    given = torch.randn(16, rank, generator=random) @ torch.randn(rank, 90, generator=random)
+    given += 1e-6 * torch.randn(given.shape, generator=random)
+    x = given.double() / given.double().norm()
+    for _ in range(5):
+        gram = x @ x.T
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    assert (orthogonal(given[None])[0] - x).abs().max() < 1e-3 * x.abs().max()
+
+
 def _network() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), nn.Embedding(3, 2), nn.Linear(8, 2))

@@ -62,24 +62,47 @@ class Muon(torch.optim.AdamW):
                 # AdamW, which reads them back, expects a step of all that has a state.
                 state |= {"step": torch.zeros(()), "momentum": torch.zeros_like(weight)}
             momentum = state["momentum"].lerp_(weight.grad, 1 - _MOMENTUM)
-            looking_ahead.append(weight.grad.lerp(momentum, _MOMENTUM).flatten(1))
+            looking_ahead.append(_inputs_last(weight.grad.lerp(momentum, _MOMENTUM)).flatten(1))
             weight.grad = None  # so that AdamW passes it over
         moves = orthogonal(torch.stack(looking_ahead))
         rows, columns = moves.shape[1:]
         rate_of_moves = rate * max(1, rows / columns) ** 0.5
         for weight, move in zip(weights, moves, strict=True):
-            weight.mul_(1 - rate * decay).add_(move.view_as(weight), alpha=-rate_of_moves)
+            moved = _inputs_last(weight.mul_(1 - rate * decay))
+            moved.add_(move.view(moved.shape), alpha=-rate_of_moves)
+
+
+def _inputs_last(weight: torch.Tensor) -> torch.Tensor:
+    """The same weight with its second axis at the end, as channels-last lies in memory: nothing is
+    copied to make a matrix of it."""
+    return weight.movedim(1, -1)
 
 
 def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
     """B×R×C float32 matrices with all singular values brought near 1 (0.7 to 1.2) by five quintic
-    Newton–Schulz iterations; in bfloat16 on a GPU."""
+    Newton–Schulz iterations; in bfloat16 on a GPU.
+
+    An iteration is X ← P X with P = a + b XXᵀ + c (XXᵀ)², and XXᵀ becomes P XXᵀ P, since all of
+    them commute. So float32 iterates on the small square matrices and multiplies X by their product
+    once; bfloat16 is too coarse for that.
+    """
     a, b, c = _COEFFICIENTS
-    x = matrices.bfloat16() if matrices.device.type == "cuda" else matrices
+    on_gpu = matrices.device.type == "cuda"
+    x = matrices.bfloat16() if on_gpu else matrices
     if tall := x.shape[1] > x.shape[2]:
         x = x.mT
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
-    for _ in range(_ITERATIONS):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    gram, product = x @ x.mT, None
+    for iteration in range(_ITERATIONS):
+        step = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        if on_gpu:
+            x = torch.baddbmm(x, step, x, beta=a)
+            gram = x @ x.mT
+            continue
+        step.diagonal(dim1=1, dim2=2).add_(a)
+        product = step if product is None else step @ product
+        if iteration + 1 < _ITERATIONS:
+            gram = step @ gram @ step
+    if product is not None:
+        x = product @ x
     return (x.mT if tall else x).float()
