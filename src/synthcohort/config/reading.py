@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -129,6 +130,8 @@ def _known(model: Any, path: list[str], item: Mapping[str, Any]) -> list[str]:
             model = model.model_fields[part].annotation
         else:  # a mapping of names to models; the part is a name
             model = get_args(model)[1]
+        if isinstance(model, UnionType):  # a section that may be left out
+            model = get_args(model)[0]
     return sorted(model.model_fields)
 
 
