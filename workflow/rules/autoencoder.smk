@@ -1,7 +1,25 @@
+from synthcohort.files import sha256
+from synthcohort.models import start_folder
+
+
+def given_weights(section, part):
+    """The files of the weights that a training starts from. Their content decides and not their
+    times: `content_of` is a parameter of the rule."""
+    try:
+        return ancient(start_folder.files(section.start, part))
+    except UserError as error:
+        raise WorkflowError(str(error))
+
+
+def content_of(wildcards, input):
+    return digest([sha256(path) for path in input.start])
+
+
 rule autoencoder:
     input:
         images=rules.prepare.output.images,
         split=rules.split.output.split,
+        start=given_weights(SYSTEM.autoencoder, "autoencoder"),
     output:
         model=directory(f"{RESULTS}/autoencoder"),
         history=f"{RESULTS}/training/autoencoder.json",
@@ -13,6 +31,7 @@ rule autoencoder:
         cohort=subpath(input.images, parent=True),
         checkpoints=f"{RESULTS}/checkpoints",
         settings=as_json(SYSTEM.autoencoder),
+        start=content_of,
     threads: 8
     # Told by a profile; 0 is none, and no limit.
     resources:

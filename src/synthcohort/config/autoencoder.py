@@ -4,13 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from synthcohort.config.start import AutoencoderStart, require_left_out
 from synthcohort.config.training import Training
 from synthcohort.config.types import Positive, Share, Weight
 
 
 class Autoencoder(Training):
     images: Annotated[int, Field(ge=0)] = 0
-    """How long to train: images seen, each counted every time; not given with `network: none`."""
+    """How long to train: images seen, each counted every time; not given with `network: none`
+    or frozen weights."""
+    start: AutoencoderStart | None = None
+    """Weights to start from in place of random ones: the user's own, public ones, or those of an
+    earlier run. The folder says what the network is: `network`, `channels` and `latent_channels`
+    are left out. A model of RGB images is made one of grey images, or the other way round."""
     network: Literal["strided", "kl", "none"] = "strided"
     """`strided`: light, no convolution at full resolution, for CPU budgets; `kl`: diffusers'
     AutoencoderKL, for a GPU; `none`: there is no autoencoder, the diffusion model works on the
@@ -41,17 +47,24 @@ class Autoencoder(Training):
     @model_validator(mode="after")
     def _something_to_train(self) -> "Autoencoder":
         if self.network != "none":
+            if self.start:
+                require_left_out(self, ("network", "channels", "latent_channels"))
+            if self.start and self.start.frozen:
+                self._nothing_but("start", "start.frozen: true")
+                return self
             if not self.images:
                 raise ValueError("images: missing; give how many images the training is to see")
             if self.patch > 1:
                 raise ValueError("patch: is for network: none; leave it out")
-            if self.recompute and self.network != "kl":
+            if self.recompute and self.network != "kl" and not self.start:
                 raise ValueError("recompute: is for network: kl; leave it out")
             return self
-        others = sorted(set(self.model_dump(exclude_defaults=True)) - {"network", "patch"})
-        if others:
-            raise ValueError(
-                f"network: none leaves nothing to train, but {', '.join(others)} is given; "
-                "remove it, or choose a network"
-            )
+        self._nothing_but("network patch", "network: none")
         return self
+
+    def _nothing_but(self, keys: str, cause: str) -> None:
+        if others := sorted(set(self.model_dump(exclude_defaults=True)) - set(keys.split())):
+            raise ValueError(
+                f"{cause} leaves nothing to train, but {', '.join(others)} is given; "
+                "remove one of the two"
+            )

@@ -4,11 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from synthcohort.config.start import Start, require_left_out
 from synthcohort.config.training import Training
 from synthcohort.config.types import Positive, Share
 
 
 class Diffusion(Training):
+    start: Start | None = None
+    """Weights to start from in place of random ones: a U-Net trained on latents of the same
+    autoencoder, or on pixels, best with the same noise schedule. The folder says what the network
+    is: `channels`, `blocks`, `attention` and `cross_attention` are left out; labels that it does
+    not know begin anew. Never start from weights that have seen this cohort's test patients."""
     channels: tuple[Positive, ...] = (96, 192)
     """Channels of the U-Net by level; each level halves the latent."""
     blocks: Positive = 2
@@ -42,6 +48,8 @@ class Diffusion(Training):
 
     @model_validator(mode="after")
     def _levels(self) -> "Diffusion":
+        if self.start:
+            require_left_out(self, ("channels", "blocks", "attention", "cross_attention"))
         if len(self.attention) != len(self.channels):
             raise ValueError(
                 f"attention has {len(self.attention)} entries but channels {len(self.channels)}; "

@@ -25,13 +25,19 @@ SEEN = "seen.json"
 def build_autoencoder(
     settings: "config.Autoencoder", image_channels: int, size: tuple[int, int]
 ) -> "nn.Module":
-    """A fresh autoencoder for images of `image_channels`×H×W.
+    """A fresh autoencoder for images of `image_channels`×H×W; with `start`, built as that folder
+    says, to be filled by `start_autoencoder.take_autoencoder`.
 
     Its weights come from torch's global generator; seed it first.
 
     Raises:
-        UserError: the image size is no multiple of the reduction (`kl`) or the patch (`none`).
+        UserError: the image size is no multiple of the reduction (`kl`) or the patch (`none`); the
+            folder of `start` has no network that fits.
     """
+    if settings.start is not None:
+        from synthcohort.models.start_autoencoder import autoencoder_like
+
+        return _recomputing(autoencoder_like(settings, image_channels, size), settings)
     if settings.network == "none":
         from synthcohort.models.identity import IdentityAutoencoder
 
@@ -82,11 +88,17 @@ def build_denoiser(
     """A fresh U-Net for latents of C×H×W, to be called through `models.condition.predict`.
 
     It is a UNet2DModel with an embedding of the class (class `labels` is "withheld"), or, with
-    attributes or cross-attention, a UNet2DConditionModel that takes the whole condition.
+    attributes or cross-attention, a UNet2DConditionModel that takes the whole condition. With
+    `start` it is built as that folder says, to be filled by `start_denoiser.take_denoiser`.
 
     Raises:
-        UserError: the latent is too small for the number of levels.
+        UserError: the latent is too small for the number of levels; the folder of `start` has no
+            network that fits.
     """
+    if settings.start is not None:
+        from synthcohort.models.start_denoiser import denoiser_like
+
+        return _recomputing(denoiser_like(settings, latent_shape, labels, attributes), settings)
     channels, height, width = latent_shape
     reduction = 2 ** (len(settings.channels) - 1)
     if height % reduction or width % reduction:

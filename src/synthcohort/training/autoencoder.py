@@ -15,6 +15,8 @@ from synthcohort.hardware.memory import Fitting, block_of, mean_of
 from synthcohort.models import build_autoencoder, load_autoencoder, parameters
 from synthcohort.models.layers import LAYERS, layers
 from synthcohort.models.pixels import to_model
+from synthcohort.models.start_autoencoder import take_autoencoder
+from synthcohort.models.start_folder import files, record
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
@@ -69,7 +71,8 @@ def train_autoencoder(
 
     Beside it the `history` (JSON, a list): the images seen and the losses at every status. The
     folder's config.json holds scaling_factor and shift_factor, fitted on train. With `network:
-    none` the model is the identity, and nothing is trained.
+    none` the model is the identity, and nothing is trained; nor are frozen weights, of which the
+    history is empty. What weights it started from is in `start.json`.
 
     Raises:
         UserError: the loss stopped being finite, or the disk is full at a checkpoint; what else
@@ -87,6 +90,7 @@ def train_autoencoder(
         return
     torch.manual_seed(derive(seed, "autoencoder", "weights"))
     model = build_autoencoder(settings, channels, (height, width)).to(device)
+    given = take_autoencoder(model, settings.start)
     state = State({"autoencoder": model}, {"autoencoder": build_optimizer(model, settings)})
     judge = None
     if settings.adversarial_weight:
@@ -116,7 +120,7 @@ def train_autoencoder(
         return dict(zip((f"validation_{kind}", "validation_one_minus_ssim"), means, strict=True))
 
     # The manifest holds the sha256 of every image.
-    inputs = (cohort / "manifest.csv", split)
+    inputs = (cohort / "manifest.csv", split, *files(settings.start, "autoencoder"))
     kept = Checkpoints(checkpoints, "autoencoder", settings, seed, inputs)
     with joined(device) as ranks:
         reconstruct = ranks.wrap(_Reconstruction(model))
@@ -173,13 +177,14 @@ def train_autoencoder(
     model.register_to_config(scaling_factor=scale, shift_factor=shift)
     with atomic_directory(out) as folder:
         model.save_pretrained(folder)
+        told = record(folder, given)
         # Loaded anew: `model` may be compiled.
         fresh, blank = load_autoencoder(folder), torch.zeros_like(held_out[:1]).repeat(2, 1, 1, 1)
         table = layers(fresh, lambda: fresh.decode(fresh.encode(blank).latent_dist.mode()))
         (folder / LAYERS).write_text(table, encoding="utf-8")
     write_json(history, state.history)
     journal.figure(out / LAYERS)
-    journal.result(**parameters(model), latent_scale=scale, latent_shift=shift)
+    journal.result(**parameters(model), **told, latent_scale=scale, latent_shift=shift)
     kept.finish()
 
 

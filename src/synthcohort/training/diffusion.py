@@ -27,6 +27,8 @@ from synthcohort.models import (
 from synthcohort.models.condition import describe, predict
 from synthcohort.models.layers import LAYERS, layers
 from synthcohort.models.pixels import normalise
+from synthcohort.models.start_denoiser import take_denoiser
+from synthcohort.models.start_folder import files, record
 from synthcohort.seeds import derive, torch_generator
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
@@ -74,7 +76,8 @@ def train_diffusion(
     saves them, the weights are the moving average), labels.json and attributes.json (names, and
     mean and standard deviation over train).
 
-    In it also `layers.txt`, the U-Net layer by layer, `seen.json`, how many images it has seen, and
+    In it also `layers.txt`, the U-Net layer by layer, `unet/start.json`, what weights it started
+    from, where it did, `seen.json`, how many images it has seen, and
     in `early/` the average weights as they were at each of `EARLY`; beside it the `history` (JSON,
     a list: the images seen and the losses at every status) and `snapshots` (npz), samples at twenty
     moments of the training: images_seen (K int64) and samples (K×n×C×H×W uint8).
@@ -93,6 +96,16 @@ def train_diffusion(
     told = describe(data.classes, len(names), data.attributes, standard["mean"], standard["std"])
     torch.manual_seed(derive(seed, "diffusion", "weights"))
     model = build_denoiser(settings, mean.shape[1:], len(names), len(standard["names"]))
+    pixels = works_on_pixels(autoencoder)
+    schedule = build_schedule(settings, pixels=pixels)
+    given = take_denoiser(
+        model,
+        settings.start,
+        labels=names,
+        attributes=standard["names"],
+        pixels=pixels,
+        schedule=schedule,
+    )
     model.to(device)
     average = copy.deepcopy(model).requires_grad_(False).eval()
     state = State(
@@ -102,7 +115,6 @@ def train_diffusion(
     hardware.prepare(model)
     # Not compiled for the few images of the validations.
     average.to(memory_format=torch.channels_last)
-    schedule = build_schedule(settings, pixels=works_on_pixels(autoencoder))
     schedule.alphas_cumprod = schedule.alphas_cumprod.to(device)
 
     def move_average() -> None:
@@ -117,6 +129,7 @@ def train_diffusion(
     sampled = told[shown_rows(held_out, seed)]
     decoder = load_autoencoder(autoencoder).to(device)
     inputs = (cohort / "manifest.csv", split, latents / "mean.npy", latents / "std.npy")
+    inputs += (*files(settings.start, "diffusion"),)
     kept = Checkpoints(checkpoints, "diffusion", settings, seed, inputs)
 
     seen = block_of(*mean.shape[2:], hardware.micro_batch)
@@ -185,6 +198,7 @@ def train_diffusion(
         return
     with atomic_directory(out) as folder:
         average.save_pretrained(folder / "unet")
+        begun = record(folder / "unet", given)
         schedule.save_pretrained(folder / "scheduler")
         write_json(folder / "labels.json", {"names": names})
         write_json(folder / "attributes.json", standard)
@@ -208,7 +222,7 @@ def train_diffusion(
             samples=np.array(list(taken.values()), np.uint8),
         )
     journal.figure(out / LAYERS)
-    journal.result(**parameters(model))
+    journal.result(**parameters(model), **begun)
     kept.finish()
 
 

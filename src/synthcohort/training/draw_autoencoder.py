@@ -24,6 +24,7 @@ def draw_autoencoder(
     }
     pixels = settings.network == "none"
     title = "No autoencoder: the diffusion model works on pixels" if pixels else "Autoencoder"
+    title += ": given weights, frozen" if settings.start and settings.start.frozen else ""
     curve, reconstructions = (
         figures / f"{name}.png" for name in ("autoencoder-training", "reconstructions")
     )
