@@ -18,6 +18,7 @@ from synthcohort.export.assignment import assign, lacking
 from synthcohort.export.card_loading import files
 from synthcohort.export.statement import state
 from synthcohort.files import atomic_directory, read_json, write_json
+from synthcohort.models.start_folder import recorded
 from synthcohort.samples import shards
 from synthcohort.tracking.journal import Journal, git_revision
 
@@ -112,7 +113,8 @@ def export(
             "Distance to the nearest train image, of real test images and of synthetic images.",
         ),
     }
-    stated = state(system, samples, sampled, split, git_revision())
+    given = [one for one in map(recorded, (autoencoder, diffusion / "unet")) if one]
+    stated = state(system, samples, sampled, split, git_revision(), given)
     entries = summary.entries(results, audit)
     read = readings(entries, audited)
     with atomic_directory(out) as folder:

@@ -9,7 +9,7 @@ import numpy as np
 
 from synthcohort.audit.gate import headline
 from synthcohort.config import Config
-from synthcohort.export import card_loading, card_privacy, card_use
+from synthcohort.export import card_loading, card_privacy, card_use, given_weights
 from synthcohort.export.front_matter import front_matter
 from synthcohort.export.statement import Statement, count_table
 from synthcohort.results import registry, summary
@@ -87,16 +87,20 @@ def _how_made(facts: Facts) -> str:
         else "no guidance"
     )
     attributes = ", ".join(facts.samples.attribute_names)
+    given = facts.stated.given_weights
+    # What they start from says how many there are.
+    latent = "" if autoencoder.start else f"{autoencoder.latent_channels} latent channels, "
     parameters = {name: f"{count:,} parameters" for name, count in facts.parameters.items()}
     lines = {
         "Real images": f"{facts.audit['measures'][0]['n']['train']} train images (source: "
-        f"`{system.source.kind}`); the patients of the other splits took no part in any training",
+        f"`{system.source.kind}`); the patients of the other splits took no part in any training"
+        + (" of this run" if given else ""),
         "Autoencoder": "no autoencoder: the model works on pixels"
         if _on_pixels(facts)
-        else f"{parameters['autoencoder']}, {autoencoder.latent_channels} latent channels, "
-        f"{autoencoder.images:,} images seen in training",
+        else f"{parameters['autoencoder']}, {latent}{autoencoder.images:,} images seen in training",
         "Denoiser": f"U-Net of {parameters['diffusion']}, {diffusion.images:,} images seen in "
         "training",
+        **given_weights.rows(given),
         **({"Attributes": f"{attributes}: {FROM_TRAIN}"} if attributes else {}),
         "Diffusion": f"{diffusion.schedule.replace('_', '-')} noise schedule, {diffusion.steps} "
         f"steps, the network predicts {PREDICTIONS[diffusion.prediction]}",

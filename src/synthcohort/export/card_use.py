@@ -1,6 +1,7 @@
 """What the dataset card says of use, rights, citation and releases."""
 
 from synthcohort.config import Config
+from synthcohort.export import given_weights
 from synthcohort.export.statement import Statement
 
 USE = (
@@ -74,7 +75,7 @@ real images, let it be passed on. Whoever passes it on has to see that this hold
 - Licence of this dataset: {stated.licence}.
 - Real images that the model was trained on: {origin.images}.
 - Terms of the real images: {" ".join(filter(None, (f"{origin.terms}.", origin.note)))}
-{gate}"""
+{given_weights.section(stated.given_weights)}{gate}"""
 
 
 def _citation(stated: Statement) -> str:

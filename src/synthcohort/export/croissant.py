@@ -118,12 +118,7 @@ def _dataset(folder: Path, stated: Statement, rai: Mapping[str, Sequence[str]]) 
         "keywords": ["synthetic", "medical imaging", "diffusion model"],
         "isLiveDataset": False,
         "usageInfo": _conditions(stated),
-        "prov:wasDerivedFrom": {
-            "@type": "prov:Entity",
-            "prov:label": origin.images,
-            "license": origin.terms,
-            "usageInfo": origin.note,
-        },
+        "prov:wasDerivedFrom": _origins(stated),
         "prov:wasGeneratedBy": {
             "@type": "prov:Activity",
             "prov:label": "Training of a diffusion model on the real images, drawing from it, "
@@ -148,6 +143,26 @@ def _dataset(folder: Path, stated: Statement, rai: Mapping[str, Sequence[str]]) 
         "recordSet": list(record_sets(stated)),
     }
     return {key: value for key, value in told.items() if value not in ("", None)}
+
+
+def _origins(stated: Statement) -> dict[str, Any] | list[dict[str, Any]]:
+    """The real images, and the weights that a training started from."""
+    images = {
+        "@type": "prov:Entity",
+        "prov:label": stated.origin.images,
+        "license": stated.origin.terms,
+        "usageInfo": stated.origin.note,
+    }
+    weights = [
+        {
+            "@type": "prov:Entity",
+            "prov:label": f"{one.folder} ({one.network})",
+            "license": one.licence,
+            "identifier": f"sha256:{one.sha256}",
+        }
+        for one in stated.given_weights
+    ]
+    return [images, *weights] if weights else images
 
 
 def _conditions(stated: Statement) -> dict[str, Any]:

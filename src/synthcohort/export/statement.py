@@ -16,6 +16,7 @@ from synthcohort import __version__, sources
 from synthcohort.cohort import number_text
 from synthcohort.config import Config
 from synthcohort.export.imagefolder import FOLDERS
+from synthcohort.models.start_folder import GivenWeights
 from synthcohort.samples import shards
 
 # What precedes the hash in the version of a dataset of which no release is stated.
@@ -77,6 +78,8 @@ class Statement(BaseModel):
     """How many images each split has of each label."""
     software: Software
     origin: Origin
+    given_weights: tuple[GivenWeights, ...] = ()
+    """Those that a training started from; none where all began at random."""
 
     @property
     def labels(self) -> dict[str, int]:
@@ -116,9 +119,10 @@ def state(
     sampled: shards.Samples,
     split: np.ndarray,
     revision: str,
+    given_weights: Sequence[GivenWeights] = (),
 ) -> Statement:
     """The statement of the dataset that is made of the shards `samples` by `split` (N texts, see
-    `assign`), with the software at `revision`."""
+    `assign`), with the software at `revision` and trainings that started from `given_weights`."""
     content = content_hash(_records(samples, sampled, split))
     settings, terms = system.export, sources.terms(system.source)
     places = range(len(sampled.label_names))
@@ -154,6 +158,7 @@ def state(
             note=terms.note,
             gated=terms.gated,
         ),
+        given_weights=tuple(given_weights),
     )
 
 

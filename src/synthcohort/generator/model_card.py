@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from synthcohort.config import Config
+from synthcohort.export import given_weights
 from synthcohort.export.card import SAMPLERS
 from synthcohort.generator.diffusers_example import example
 from synthcohort.generator.model_folder import Record
@@ -134,6 +135,7 @@ def _how_made(record: Record, system: Config) -> str:
     lines = {
         "Trained on": f"{real:,} train images (source: `{system.source.kind}`)",
         "Images seen in training": f"{record.images_seen:,}, counted each time",
+        **given_weights.rows(record.given_weights),
         "Draws by": f"{SAMPLERS[sampling.sampler]}, {sampling.steps} steps, {guidance}",
         "Seed of the run": f"{record.seed}",
         "Software": record.made_by,
@@ -192,4 +194,4 @@ this holds for them, too.
     return f"""- Licence of this model and of images drawn from it: {terms.licence}.{unknown}
 - Real images that the model was trained on: {terms.source}.
 - Terms of the real images: {" ".join(filter(None, (f"{terms.name}.", terms.note)))}
-{gate}"""
+{given_weights.section(record.given_weights)}{gate}"""

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from synthcohort.config import Sampling
 from synthcohort.errors import UserError
 from synthcohort.files import read_json, sha256
+from synthcohort.models.start_folder import GivenWeights
 from synthcohort.settings import Settings
 
 RECORD, CARD, LICENCE = "model.json", "README.md", "LICENSE.md"
@@ -81,6 +82,8 @@ class Record(Settings):
     """Label and index of the images of the run's own seed that the audit has left out of the
     dataset; the gaps in that tell the same."""
     terms: Terms
+    given_weights: tuple[GivenWeights, ...] = ()
+    """Those that a training started from."""
     files: dict[str, str]
     """Of every other file its sha256."""
 

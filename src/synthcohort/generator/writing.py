@@ -14,6 +14,7 @@ from synthcohort.files import atomic_directory, digest, read_json, sha256, write
 from synthcohort.generator import model_card
 from synthcohort.generator.model_folder import CARD, LICENCE, RECORD, Audit, Label, Record, Terms
 from synthcohort.models import SEEN
+from synthcohort.models.start_folder import recorded
 from synthcohort.results import registry, summary
 from synthcohort.tracking.journal import Journal
 
@@ -57,6 +58,8 @@ def write_model(
         names = read_json(diffusion / "labels.json")["names"]
         images = read_json(diffusion / SEEN)["images"]
         record = _record(system, data, names, images, audited)
+        given = tuple(one for one in map(recorded, (autoencoder, diffusion / "unet")) if one)
+        record = record.model_copy(update={"given_weights": given})
         facts = model_card.Facts(
             system=system,
             config={
