@@ -81,8 +81,8 @@ def autoencoder(folder: Path, **changes) -> Autoencoder:
     return Autoencoder(images=48, batch=16, start={"folder": folder, "licence": "MIT"}, **changes)
 
 
-def diffusion(folder: Path | None = None, **changes) -> Diffusion:
-    start = {"folder": folder, "licence": "MIT"} if folder else None
+def diffusion(folder: Path | None = None, licence: str = "MIT", **changes) -> Diffusion:
+    start = {"folder": folder, "licence": licence} if folder else None
     return Diffusion(images=48, batch=16, start=start, **changes)
 
 

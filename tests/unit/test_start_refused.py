@@ -19,7 +19,7 @@ from starts import (
 from synthcohort.config import Autoencoder, Diffusion
 from synthcohort.config.reading import checked
 from synthcohort.errors import UserError
-from synthcohort.models.start_folder import WEIGHTS
+from synthcohort.models.start_folder import WEIGHTS, record
 
 
 def emptied(folder):
@@ -143,6 +143,24 @@ def test_a_unet_that_cannot_fit_is_refused(tmp_path):
         denoiser(tmp_path / "text")
     with pytest.raises(UserError, match="expected AutoencoderKL or StridedAutoencoder"):
         started(tmp_path / "text/unet")
+
+
+@pytest.mark.parametrize("place", ["run", "run/diffusion", "run/diffusion/unet"])
+def test_weights_of_restricted_images_need_their_terms_named(tmp_path, place):
+    unet_of_a_run(tmp_path / "run")
+    (tmp_path / "run/model").mkdir()
+    terms = {"terms": {"gated": True, "name": "the agreement"}}
+    (tmp_path / "run/model/model.json").write_text(json.dumps(terms))
+    with pytest.raises(UserError, match=r"start\.licence: .* under the terms 'the agreement'"):
+        denoiser(tmp_path / place)
+    _, given = denoiser(tmp_path / place, licence="MIT, and the agreement")
+    assert given.restricted == ("the agreement",)
+    # So do those that were made of them, wherever they have gone.
+    kept = tmp_path / "kept"
+    shutil.copytree(tmp_path / "run/diffusion/unet", kept)
+    record(kept, given)
+    with pytest.raises(UserError, match="under the terms 'the agreement'"):
+        denoiser(kept)
 
 
 @pytest.mark.parametrize(

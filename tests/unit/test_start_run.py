@@ -27,6 +27,7 @@ GIVEN = GivenWeights(
     sha256="ab" * 32,
     frozen=True,
     adapted=("it was made for RGB images",),
+    restricted=("the study's agreement",),
     before=GivenWeights(
         part="autoencoder",
         folder="older",
@@ -124,6 +125,7 @@ def test_the_cards_tell_where_weights_began(begun):
             assert said in row
         assert "CC BY-NC 4.0; before that, only with consent" in card
         assert "is not known to the\naudit" in card
+        assert "derive from restricted data** (the study's agreement)" in card
     assert "took no part in any training of this run" in (export / "README.md").read_text()
     assert "CC BY-NC 4.0" in (model / "LICENSE.md").read_text()
     assert generators.record_of(model)["given_weights"][0]["sha256"] == GIVEN.sha256

@@ -24,7 +24,17 @@ def section(given: Sequence[GivenWeights]) -> str:
         f"states them: {'; before that, '.join(step.licence for step in _line(one))}.\n"
         for one in given
     )
-    return f"""{terms}
+    names = dict.fromkeys(name for one in given for name in one.restricted)
+    gate = (
+        f"""
+**The given weights derive from restricted data** ({"; ".join(names)}). Their user has named these
+terms (`start.licence`), to say that they, and those who gave access to the images, let what is made
+of them be passed on. Whoever passes it on has to see that this holds for them, too.
+"""
+        if names
+        else ""
+    )
+    return f"""{terms}{gate}
 **Not all weights began in this run.** What the given ones had been trained on is not known to the
 audit: it looked for copies of this cohort's train images and no others, so images of others that
 those weights hold may come through unseen. Had they seen held-out patients of this cohort, the

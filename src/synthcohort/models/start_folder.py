@@ -46,6 +46,8 @@ class GivenWeights(Settings):
     """Whether they were used as they are."""
     adapted: tuple[str, ...]
     """What was made to fit, a sentence each."""
+    restricted: tuple[str, ...] = ()
+    """The terms of images that only those who agreed may have, and that they were trained on."""
     before: Optional["GivenWeights"] = None
     """What those had started from themselves, where their folder says it."""
 
@@ -54,8 +56,9 @@ def find(start: "config.Start", part: Part) -> Path:
     """The folder, in that of the settings or below, with config.json and the weights.
 
     Raises:
-        UserError: there is none, it is of another kind of network, or its weights are not there as
-            one file in the safetensors format.
+        UserError: there is none, it is of another kind of network, its weights are not there as
+            one file in the safetensors format, or they derive from restricted images whose terms
+            `licence` does not name.
     """
     folder = start.folder
     if not folder.is_dir():
@@ -75,7 +78,27 @@ def find(start: "config.Start", part: Part) -> Path:
         raise fault(part, place, f"is a {found}; expected {classes}; name another folder")
     if not (place / WEIGHTS).is_file():
         raise fault(part, place, _without_weights(place))
+    if unnamed := [terms for terms in _restricted(part, place) if terms not in start.licence]:
+        raise UserError(
+            f"{part}.start.licence: the weights in {place} derive from restricted images, under "
+            f"the terms {', '.join(map(repr, unnamed))}. Read them; if they and those who gave you "
+            "access allow you to pass on what you make of the images, name them in licence. The "
+            "cards will tell it"
+        )
     return place
+
+
+def _restricted(part: Part, place: Path) -> tuple[str, ...]:
+    """The terms of restricted images that a model of ours was trained on, as far as the record of
+    its run and those of what it had started from say."""
+    run = place.parent, place.parent / "model", place.parent.parent / "model"
+    records = [folder / "model.json" for folder in run if (folder / "model.json").is_file()]
+    terms = mapping(part, records[0]).get("terms") if records else None
+    gated = isinstance(terms, dict) and terms.get("gated")
+    names, step = [str(terms.get("name"))] if gated else [], recorded(place)
+    while step is not None:
+        names, step = [*names, *step.restricted], step.before
+    return tuple(dict.fromkeys(names))
 
 
 def _without_weights(place: Path) -> str:
@@ -151,6 +174,7 @@ def given_weights(start: "config.Start", part: Part, adapted: Sequence[str]) -> 
         sha256=sha256(place / WEIGHTS),
         frozen=getattr(start, "frozen", False),
         adapted=tuple(adapted),
+        restricted=_restricted(part, place),
         before=recorded(place),
     )
 
@@ -163,6 +187,7 @@ def record(folder: Path, given: GivenWeights | None) -> dict[str, str]:
     write_json(folder / RECORD, given.model_dump(mode="json"))
     told = {key: getattr(given, key) for key in ("folder", "licence", "network", "sha256")}
     told |= {"frozen": str(given.frozen), "adapted": "; ".join(given.adapted)}
+    told["restricted"] = "; ".join(given.restricted)
     return {f"start_{key}": value for key, value in told.items() if value}
 
 
