@@ -3,23 +3,36 @@ from synthcohort.models import start_folder
 
 
 def given_weights(section, part):
-    """The files of the weights that a training starts from. Their content decides and not their
-    times: `content_of` is a parameter of the rule."""
+    """The files of the weights that a training starts from."""
     try:
-        return ancient(start_folder.files(section.start, part))
+        files = start_folder.files(section.start, part)
     except UserError as error:
         raise WorkflowError(str(error))
+    if any(path.resolve().is_relative_to(Path(RESULTS).resolve()) for path in files):
+        raise WorkflowError(
+            f"{part}.start.folder: {section.start.folder} is in {RESULTS}, which this run is going"
+            " to write; copy the weights elsewhere, or give this system another name"
+        )
+    return files
 
 
-def content_of(wildcards, input):
-    return digest([sha256(path) for path in input.start])
+def content_of(files):
+    """What decides whether the training runs again, and not the files' times. No function of the
+    job's input: Snakemake does not look whether what such a one gives has changed."""
+    return lambda wildcards: digest([sha256(path) for path in files])
+
+
+FIRST_WEIGHTS = {
+    part: given_weights(section, part)
+    for part, section in (("autoencoder", SYSTEM.autoencoder), ("diffusion", SYSTEM.diffusion))
+}
 
 
 rule autoencoder:
     input:
         images=rules.prepare.output.images,
         split=rules.split.output.split,
-        start=given_weights(SYSTEM.autoencoder, "autoencoder"),
+        start=ancient(FIRST_WEIGHTS["autoencoder"]),
     output:
         model=directory(f"{RESULTS}/autoencoder"),
         history=f"{RESULTS}/training/autoencoder.json",
@@ -31,7 +44,7 @@ rule autoencoder:
         cohort=subpath(input.images, parent=True),
         checkpoints=f"{RESULTS}/checkpoints",
         settings=as_json(SYSTEM.autoencoder),
-        start=content_of,
+        start=content_of(FIRST_WEIGHTS["autoencoder"]),
     threads: 8
     # Told by a profile; 0 is none, and no limit.
     resources:

@@ -4,7 +4,7 @@ rule diffusion:
         split=rules.split.output.split,
         autoencoder=rules.autoencoder.output.model,
         latents=rules.encode.output.latents,
-        start=given_weights(SYSTEM.diffusion, "diffusion"),
+        start=ancient(FIRST_WEIGHTS["diffusion"]),
     output:
         model=directory(f"{RESULTS}/diffusion"),
         history=f"{RESULTS}/training/diffusion.json",
@@ -17,7 +17,7 @@ rule diffusion:
         cohort=subpath(input.images, parent=True),
         checkpoints=f"{RESULTS}/checkpoints",
         settings=as_json(SYSTEM.diffusion),
-        start=content_of,
+        start=content_of(FIRST_WEIGHTS["diffusion"]),
     threads: 8
     # Told by a profile; 0 is none, and no limit.
     resources:
