@@ -1,33 +1,3 @@
-from synthcohort.files import sha256
-from synthcohort.models import start_folder
-
-
-def given_weights(section, part):
-    """The files of the weights that a training starts from."""
-    try:
-        files = start_folder.files(section.start, part)
-    except UserError as error:
-        raise WorkflowError(str(error))
-    if any(path.resolve().is_relative_to(Path(RESULTS).resolve()) for path in files):
-        raise WorkflowError(
-            f"{part}.start.folder: {section.start.folder} is in {RESULTS}, which this run is going"
-            " to write; copy the weights elsewhere, or give this system another name"
-        )
-    return files
-
-
-def content_of(files):
-    """What decides whether the training runs again, and not the files' times. No function of the
-    job's input: Snakemake does not look whether what such a one gives has changed."""
-    return lambda wildcards: digest([sha256(path) for path in files])
-
-
-FIRST_WEIGHTS = {
-    part: given_weights(section, part)
-    for part, section in (("autoencoder", SYSTEM.autoencoder), ("diffusion", SYSTEM.diffusion))
-}
-
-
 rule autoencoder:
     input:
         images=rules.prepare.output.images,

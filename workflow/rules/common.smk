@@ -11,7 +11,8 @@ from synthcohort.samples import listing, plan
 from synthcohort.evaluation import extractors, metrics, training_seeds
 from synthcohort.evaluation.draw import captions
 from synthcohort.errors import UserError
-from synthcohort.files import digest
+from synthcohort.files import digest, sha256
+from synthcohort.models import start_folder
 from synthcohort.results.registry import check_gates
 from synthcohort.seeds import derive
 
@@ -101,6 +102,31 @@ def moved(files, folder):
         for name, path in files.items()
     }
 
+
+def given_weights(section, part):
+    """The files of the weights that a training starts from."""
+    try:
+        files = start_folder.files(section.start, part)
+    except UserError as error:
+        raise WorkflowError(str(error))
+    if any(path.resolve().is_relative_to(Path(RESULTS).resolve()) for path in files):
+        raise WorkflowError(
+            f"{part}.start.folder: {section.start.folder} is in {RESULTS}, which this run is going"
+            " to write; copy the weights elsewhere, or give this system another name"
+        )
+    return files
+
+
+def content_of(files):
+    """What decides whether the training runs again, and not the files' times. No function of the
+    job's input: Snakemake does not look whether what such a one gives has changed."""
+    return lambda wildcards: digest([sha256(path) for path in files])
+
+
+FIRST_WEIGHTS = {
+    part: given_weights(section, part)
+    for part, section in (("autoencoder", SYSTEM.autoencoder), ("diffusion", SYSTEM.diffusion))
+}
 
 SYSTEM_JSON = as_json(SYSTEM)
 
