@@ -100,6 +100,21 @@ def test_a_slower_start_is_counted_once_a_job():
     assert more > 10 * jobs
 
 
+@pytest.mark.parametrize(
+    ("asked", "passes", "starts"),
+    [
+        (Sampling(images=100, shard=100, batch=50), 100, 1),
+        (Sampling(images=101, shard=200, batch=50), 150, 1),  # the last batch is filled up
+        (Sampling(images={"a": 70, "b": 50}, shard=100, batch=50), 150, 2),
+    ],
+)
+def test_sampling_counts_batches_that_are_filled_up_and_a_start_a_shard(asked, passes, starts):
+    plan = dataclasses.replace(PLANNED, sampling=asked)
+    found = seconds(plan, dataclasses.replace(AROUND, at_once=1))["sampling"]
+    each = asked.steps * UNET.walk + UNET.decode
+    assert found == pytest.approx(passes * each + starts * AROUND.start)
+
+
 def test_too_short_a_time_is_told_with_one_that_is_enough():
     with pytest.raises(UserError, match=r"1 minutes are too few.*Give at least ([\d.]+) ") as told:
         fitted(PLANNED, AROUND, 60)

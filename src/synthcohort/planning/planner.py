@@ -18,6 +18,7 @@ from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.config import reading
 from synthcohort.errors import UserError
 from synthcohort.hardware import Hardware
+from synthcohort.hardware.memory import told_when_short
 from synthcohort.hardware.precision import chosen
 from synthcohort.planning import expected, rule, trials
 from synthcohort.planning.sections import text
@@ -68,9 +69,12 @@ def planned(path: Path, results: Path, budget: float, hardware: Hardware, on_gpu
         at_once=1 if gpu else cores,
     )
     clock, worked = time.perf_counter(), time.thread_time()
-    best, latent = _chosen(system, data, around, budget, gigabytes, hardware)
+    with told_when_short(
+        "synthcohort plan",
+        lambda: "the smallest network of the rule does not fit; take smaller images (prepare.size)",
+    ):
+        best, latent, memory = _chosen(system, data, around, budget, gigabytes, hardware)
     ours = (time.thread_time() - worked) / (time.perf_counter() - clock)
-    of_memory = torch.cuda.max_memory_allocated(device) / 1e9 if gpu else _resident()
     comments = [
         f"A plan for {system.name}, made by `synthcohort plan`: {budget / 60:g} minutes from the "
         f"autoencoder to the samples, on {_words(device, hardware)} (snakemake --cores {cores}). "
@@ -79,7 +83,7 @@ def planned(path: Path, results: Path, budget: float, hardware: Hardware, on_gpu
         "",
         *_of_times(best, around),
         "",
-        f"Memory: {of_memory:.1f} GB at most in a job"
+        f"Memory: {memory:.1f} GB at most in a job"
         + (", of the GPU's, as tensors." if gpu else ".")
         + f" The U-Net has {best.denoiser_cost.weights / 1e6:.1f} million weights.",
         *([] if gpu else _busy(ours) + _of_bf16(best.diffusion, latent, hardware)),
@@ -98,9 +102,9 @@ def _chosen(
     budget: float,
     gigabytes: float,
     hardware: Hardware,
-) -> tuple[Systems, tuple[int, int, int]]:
-    """The widest U-Net that sees images enough in the time, tried one after the other;
-    and the latents' C×H×W."""
+) -> tuple[Systems, tuple[int, int, int], float]:
+    """The widest U-Net that sees images enough in the time, tried one after the other; the latents'
+    C×H×W, and the most memory so far, GB."""
     size, sampling = data.images.shape[2:], rule.sampling(system.sampling)
     autoencoder = rule.autoencoder(size, gigabytes)
     _say(f"trying the autoencoder {_widths(autoencoder)}")
@@ -121,8 +125,8 @@ def _chosen(
             break  # what is wider does not fit into the memory or the time
         if best is not None and not rule.wide_enough(found.diffusion.images, tried.weights):
             break
-        best = found
-    return best, latent
+        best, memory = found, _memory(hardware.open())
+    return best, latent, memory
 
 
 def _system(path: Path) -> tuple[config.Config, dict[str, list[str]]]:
@@ -246,8 +250,10 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _resident() -> float:
-    """The most memory that this process has held, GB."""
+def _memory(device: torch.device) -> float:
+    """The most memory that this process has held, GB: of a GPU by its tensors."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most * (1 if sys.platform == "darwin" else 1024) / 1e9
 

@@ -86,11 +86,13 @@ def _around(planned: Systems, around: Around) -> dict[str, float]:
     """The seconds of a plan whose trainings have no step."""
     autoencoder, denoiser = planned.autoencoder_cost, planned.denoiser_cost
     sampling, start = planned.sampling, around.start
-    shards = plan.shards(sampling)
-    # A batch that is not full is filled up.
-    batches = -(-min(sampling.shard, plan.total(sampling)) // sampling.batch)
     an_image = sampling.steps * denoiser.walk + denoiser.decode
-    shard = start + batches * sampling.batch * an_image
+    shards, left = divmod(plan.total(sampling), sampling.shard)
+    # A shard is a job, and a batch that is not full is filled up.
+    jobs = [
+        start + -(-images // sampling.batch) * sampling.batch * an_image
+        for images in [*[sampling.shard] * shards, *([left] if left else [])]
+    ]
     return {
         "autoencoder": start
         + VALIDATIONS * autoencoder.validation
@@ -99,7 +101,7 @@ def _around(planned: Systems, around: Around) -> dict[str, float]:
         + around.images * autoencoder.encode
         + around.held_out * autoencoder.reconstruct,
         "diffusion": start + VALIDATIONS * denoiser.validation,
-        "sampling": -(-shards // around.at_once) * shard,
+        "sampling": max(max(jobs), sum(jobs) / around.at_once),
         "Snakemake": _SNAKEMAKE * start,
     }
 
