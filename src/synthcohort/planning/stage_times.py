@@ -9,9 +9,9 @@ from synthcohort.planning.trials import AutoencoderCost, DenoiserCost
 from synthcohort.samples import plan
 from synthcohort.training.loop import VALIDATIONS
 
-_SNAKEMAKE = 1.5
-"""Snakemake, what it does between its jobs, and the list of shards, in starts of a stage: measured
-on two systems."""
+_SNAKEMAKE = 3
+"""What Snakemake takes for its own start and between five jobs, and what lists the shards, in
+starts of a stage: in the demo on two idle cores 5 seconds, 2 or 3 a job, and 5 a start."""
 
 
 @dataclass(frozen=True)

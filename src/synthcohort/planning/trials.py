@@ -5,7 +5,6 @@ are those of a clock on a machine where nobody else works; on a GPU they are a c
 """
 
 import copy
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -248,7 +247,8 @@ def _encoded(model: nn.Module, images: np.ndarray, device: torch.device) -> None
 
 
 def _seconds(call: Callable[[], object], device: torch.device, long: bool = False) -> float:
-    """The median of some calls after a first one: two, or as many as `_SECONDS` allow."""
+    """What a call takes after a first one: the first quartile of two, or of as many as `_SECONDS`
+    allow. Others on the machine empty the caches, which makes a call longer and never shorter."""
     clock = time.thread_time if device.type == "cpu" else time.perf_counter
     call()
     wait(device)
@@ -258,4 +258,4 @@ def _seconds(call: Callable[[], object], device: torch.device, long: bool = Fals
         call()
         wait(device)
         taken.append(clock() - began)
-    return statistics.median(taken)
+    return sorted(taken)[len(taken) // 4]
