@@ -17,6 +17,7 @@ from synthcohort.errors import UserError
 from synthcohort.generator import command
 from synthcohort.hardware.cards import take
 from synthcohort.hardware.variables import before_torch
+from synthcohort.planning import asking
 from synthcohort.stages import STAGES, Stage
 
 if TYPE_CHECKING:
@@ -70,6 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--results", type=Path, default=Path("results"), help="their folder")
     add_hardware(doctor)
     doctor.set_defaults(run=_doctor)
+
+    plan = commands.add_parser("plan", help="say what to write for the time that you have")
+    asking.add_arguments(plan)
+    add_hardware(plan)
+    plan.set_defaults(run=lambda given: asking.run(given, hardware(given)))
 
     verify = commands.add_parser(
         "verify",

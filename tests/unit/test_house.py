@@ -33,7 +33,7 @@ ROWS = (
     ("training", "evaluation"),
     ("audit", "observer"),
     ("results",),
-    ("export", "report", "doctor"),
+    ("export", "report", "doctor", "planning"),
     ("generator",),
     ("stages", "arguments"),
     ("cli",),

@@ -1,0 +1,1 @@
+"""What to write for so many minutes: the planner behind `synthcohort plan`."""

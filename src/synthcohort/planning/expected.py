@@ -1,0 +1,56 @@
+"""What a plan can be expected to give: the nearest run that has been measured (docs/recipe.md)."""
+
+from dataclasses import dataclass
+from math import log
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of the rule's recipe, with seed 0."""
+
+    name: str
+    side: int
+    train: int
+    autoencoder: int
+    """Images that its training saw."""
+    channels: tuple[int, ...]
+    """Of its U-Net."""
+    denoiser: int
+    fid: tuple[float, float, float]
+    """Of synthetic images, of real ones through the autoencoder, the floor."""
+    n: int
+    membership: float
+
+
+RUNS = (
+    Run("digits", 16, 1_260, 16_000, (64, 96), 18_000, (81.4, 59.4, 55.7), 70, 0.566),
+    Run("MNIST", 28, 52_500, 32_000, (96, 128), 24_000, (40.4, 17.0, 11.4), 1_000, 0.504),
+    Run("chest X-rays", 28, 4_096, 40_000, (96, 128), 36_000, (94.6, 73.3, 34.8), 300, 0.562),
+    Run("brain MRI", 48, 2_520, 24_000, (64, 128), 12_000, (96.6, 52.7, 15.6), 128, 0.522),
+    Run("chest X-rays", 64, 4_096, 48_000, (64, 128, 192), 44_000, (116.8, 51.3, 35.8), 300, 0.552),
+)
+
+
+def nearest(size: tuple[int, int], train: int) -> Run:
+    """The run that is nearest in size of images, then in number of train images."""
+    side = (size[0] * size[1]) ** 0.5
+
+    def distance(run: Run) -> float:
+        return 2 * abs(log(run.side / side)) + abs(log(run.train / train)) / 2
+
+    return min(RUNS, key=distance)
+
+
+def told(size: tuple[int, int], train: int, autoencoder: int, denoiser: int) -> list[str]:
+    """In words, for a plan whose trainings see so many images."""
+    run = nearest(size, train)
+    fid, decoded, floor = run.fid
+    return [
+        f"Nearest measured run (docs/recipe.md): {run.name}, {run.side}×{run.side}, {run.train:,} "
+        f"train images; the autoencoder saw {run.autoencoder:,}, a U-Net "
+        f"{'-'.join(map(str, run.channels))} {run.denoiser:,}. FID {fid}, of real images through "
+        f"the autoencoder {decoded}, of other real images {floor} (N = {run.n:,}); membership "
+        f"{run.membership}. This plan's trainings see {autoencoder / run.autoencoder:.1f} and "
+        f"{denoiser / run.denoiser:.1f} times as many. One run each, on other images: an order of "
+        "magnitude, no promise."
+    ]

@@ -1,0 +1,117 @@
+"""How long the stages of a plan take, and how long trainings may be that a time is to hold."""
+
+from dataclasses import dataclass
+
+from synthcohort.config import Autoencoder, Diffusion, Sampling
+from synthcohort.errors import UserError
+from synthcohort.planning import rule
+from synthcohort.planning.trials import AutoencoderCost, DenoiserCost
+from synthcohort.samples import plan
+from synthcohort.training.loop import VALIDATIONS
+
+_SNAKEMAKE = 3
+"""What Snakemake takes for its own start and between five jobs, and what lists the shards, in
+starts of a stage: in the demo on two idle cores 5 seconds, 2 or 3 a job, and 5 a start."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """What there is to do around the trainings."""
+
+    train: int
+    """Train images."""
+    held_out: int
+    """Images that the autoencoder is measured on."""
+    images: int
+    """All images."""
+    start: float
+    """Seconds until a stage has imported what it needs."""
+    at_once: int
+    """How many jobs draw samples at a time."""
+
+
+@dataclass(frozen=True)
+class Systems:
+    """The three sections of a plan, and what the networks in it cost."""
+
+    autoencoder: Autoencoder
+    diffusion: Diffusion
+    sampling: Sampling
+    autoencoder_cost: AutoencoderCost
+    denoiser_cost: DenoiserCost
+
+
+def seconds(planned: Systems, around: Around) -> dict[str, float]:
+    """Seconds of every stage, by name, and of what is between them."""
+    trained, drawn = planned.autoencoder_cost, planned.denoiser_cost
+    fixed = _around(planned, around)
+    return fixed | {
+        "autoencoder": fixed["autoencoder"] + planned.autoencoder.images * trained.step,
+        "diffusion": fixed["diffusion"] + planned.diffusion.images * drawn.step,
+    }
+
+
+def fitted(planned: Systems, around: Around, budget: float) -> Systems:
+    """The same with trainings of a length that all stages together take `budget` seconds.
+
+    Raises:
+        UserError: that leaves no training worth the name.
+    """
+    fixed = sum(_around(planned, around).values())
+    shares = {"autoencoder": rule.AUTOENCODER_SHARE, "diffusion": 1 - rule.AUTOENCODER_SHARE}
+    steps = {
+        "autoencoder": planned.autoencoder_cost.step,
+        "diffusion": planned.denoiser_cost.step,
+    }
+    images = {name: int((budget - fixed) * shares[name] / steps[name]) for name in shares}
+    if min(images.values()) < rule.LEAST_IMAGES:
+        least = fixed + max(rule.LEAST_IMAGES * steps[name] / shares[name] for name in shares)
+        raise UserError(
+            f"{_minutes(budget)} minutes are too few here: starting the stages, encoding "
+            f"{around.images:,} images and drawing {plan.total(planned.sampling):,} samples take "
+            f"{_minutes(fixed)}, and what is left trains next to nothing. Give at least "
+            f"{_minutes(1.02 * least, up=True)} minutes, or ask for fewer samples "
+            "(sampling.images)"
+        )
+    return Systems(
+        rule.of_length(planned.autoencoder, _rounded(images["autoencoder"])),
+        rule.of_length(planned.diffusion, _rounded(images["diffusion"])),
+        planned.sampling,
+        planned.autoencoder_cost,
+        planned.denoiser_cost,
+    )
+
+
+def _around(planned: Systems, around: Around) -> dict[str, float]:
+    """The seconds of a plan whose trainings have no step."""
+    autoencoder, denoiser = planned.autoencoder_cost, planned.denoiser_cost
+    sampling, start = planned.sampling, around.start
+    an_image = sampling.steps * denoiser.walk + denoiser.decode
+    shards, left = divmod(plan.total(sampling), sampling.shard)
+    # A shard is a job, and a batch that is not full is filled up.
+    jobs = [
+        start + -(-images // sampling.batch) * sampling.batch * an_image
+        for images in [*[sampling.shard] * shards, *([left] if left else [])]
+    ]
+    return {
+        "autoencoder": start
+        + VALIDATIONS * autoencoder.validation
+        + around.train * autoencoder.encode,
+        "encode": start
+        + around.images * autoencoder.encode
+        + around.held_out * autoencoder.reconstruct,
+        "diffusion": start + VALIDATIONS * denoiser.validation,
+        "sampling": max(max(jobs), sum(jobs) / around.at_once),
+        "Snakemake": _SNAKEMAKE * start,
+    }
+
+
+def _minutes(seconds: float, up: bool = False) -> str:
+    tenths = seconds / 6
+    return f"{(-(-tenths // 1) if up else round(tenths)) / 10:g}"
+
+
+def _rounded(images: int) -> int:
+    """Three digits of it, the rest zeros: it is no more exact than that."""
+    unit = 10 ** max(len(str(images)) - 3, 0)
+    return images // unit * unit
