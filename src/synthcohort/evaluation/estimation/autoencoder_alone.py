@@ -69,7 +69,7 @@ def sentence(found: Mapping) -> str:
         return ""
     if certain(found):
         return f"{_told(ratio)}, more than {MOST} for certain."
-    if ratio["value"] > MOST:
+    if ratio["interval"][1] > MOST:
         return f"{_told(ratio)}; whether it is more than {MOST} more images would tell."
     return f"{_told(ratio)}."
 
