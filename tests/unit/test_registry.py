@@ -10,7 +10,8 @@ from synthcohort.measures import QUESTIONS
 from synthcohort.results import registry
 
 ORDER = """
-autoencoder autoencoder.ssim fid fid_infinity kid precision_recall precision_recall.recall
+autoencoder autoencoder.ssim fid.autoencoder frechet_classifier.autoencoder
+fid fid_infinity kid precision_recall precision_recall.recall
 density_coverage density_coverage.coverage frechet_classifier frechet_clip frechet_dinov2
 frechet_statistics ms_ssim vendi duplicates embedding embedding.classifier_mixing
 embedding.label_separation real_or_synthetic real_or_synthetic.against_decoded

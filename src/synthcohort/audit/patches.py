@@ -25,7 +25,8 @@ SMALL, MANY = 32, 20_000
 COUNTED = 12
 # The texture, root-mean-square, below which a patch is alike by chance.
 FAINT = 0.3
-QUERIES, REFERENCES = 128, 2048
+# So few at once that their likenesses stay in a core's cache.
+QUERIES, REFERENCES = 128, 256
 
 
 def most_alike(

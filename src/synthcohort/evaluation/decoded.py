@@ -63,6 +63,7 @@ def _decode(
     from synthcohort.models import load_autoencoder
 
     model = load_autoencoder(autoencoder).to(device := hardware.open())
+    hardware.prepare(model, pays=False)
     shape = (len(rows), *images.shape[1:])
     fitting = Fitting(block_of(*shape[2:], hardware.micro_batch), "decoding")
     made = np.lib.format.open_memmap(path, "w+", images.dtype, shape)

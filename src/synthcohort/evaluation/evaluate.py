@@ -3,6 +3,7 @@
 Metrics that measure in the same features are one job: a start of torch costs more than most.
 """
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from synthcohort.cohort import open_cohort
 from synthcohort.config import Evaluation
 from synthcohort.evaluation import covered, metrics
+from synthcohort.evaluation.estimation import autoencoder_alone
 from synthcohort.evaluation.estimation.floors import HELD_AGAINST
 from synthcohort.evaluation.features import open_features
 from synthcohort.evaluation.material import Material
@@ -96,9 +98,14 @@ def measured(
 
 def _note(journal: Journal, name: str, result: dict) -> None:
     """What there is of value and interval and of what they are held against; nothing where the
-    metric does not apply."""
+    metric does not apply. A warning of what the autoencoder alone costs goes to the log as well."""
     low, high = result["interval"] or (None, None)
     figures = {name: result["value"], f"{name}_low": low, f"{name}_high": high}
     for key in HELD_AGAINST.values():
         figures[f"{name}_{key}"] = (result.get(key) or {}).get("value")
+    if alone := result["details"].get("autoencoder"):
+        figures[f"{name}_autoencoder_over_floor"] = (alone["over_floor"] or {}).get("value")
+        alone = {"cannot_tell": result.get("cannot_tell")} | alone
+        if told := autoencoder_alone.warning({name: alone}):
+            print(f"Warning: {told}", file=sys.stderr)
     journal.result(**{key: value for key, value in figures.items() if value is not None})

@@ -46,6 +46,7 @@ class Space:
         self._work = work
         self._device = hardware.exact().open()
         self._model = load_autoencoder(autoencoder).to(self._device)
+        hardware.prepare(self._model, pays=False)
         sides = (reduction_of(self._model) * side for side in latents.shape[2:])
         self._fitting = Fitting(block_of(*sides, hardware.micro_batch), "latents of the audit")
         pixels = type(self._model).__name__ == "IdentityAutoencoder"

@@ -88,6 +88,7 @@ def report(
         journals=journals(results / "journal"),
         glance=comparison.cells(read),
         verdict=summary.verdict(audit),
+        warning=summary.warning(entries),
         stopped="outcome" not in told or any(gate["stops"] for gate in told["gates"]),
         protection=protection(read, told if "outcome" in told else None),
         found={key: told.get(key, []) for key in ("copies", "memorised")},

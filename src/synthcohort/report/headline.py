@@ -61,12 +61,17 @@ def headline(
         floor = (entry.get("floor") or {}).get("value")
         if column.ratio and floor and floor > 0:
             columns[f"{column.metric}_over_floor"] = entry["value"] / floor
+    for line in lines:
+        if line.get("over_floor"):
+            columns[f"{line['metric']}_over_floor"] = line["over_floor"]["value"]
     table = "".join(
         f"| {cell.title} | {cell.value} | {cell.beside} | {cell.mark.sign} {cell.mark.words} |\n"
         for cell in cells(read)
     )
-    note = f"""**Audit: {summary.verdict(results / "audit.json")}**
-
+    first = f"**Audit: {summary.verdict(results / 'audit.json')}**\n"
+    if warned := summary.warning(lines):
+        first += f"\n**Warning: {warned}**\n"
+    note = f"""{first}
 {system.export.title}: from {_source(system)}, in {minutes:.0f} minutes of all stages together, on
 {tags["device"]}.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthcohort.audit.outcome import FAILED, UNDECIDED
+from synthcohort.evaluation.estimation import autoencoder_alone
 from synthcohort.measures import Measure
 from synthcohort.results import registry, summary
 from synthcohort.results.marks import CANNOT_TELL, SIGN, Mark, mark
@@ -62,4 +63,6 @@ def _notes(entry: Mapping[str, Any], verdict: Mark) -> list[str]:
     if alone := entry.get("floor_one_per_patient"):
         number = f" ({alone['n']:,} of them)" if isinstance(alone.get("n"), int) else ""
         notes.append(f"Floor with one image a patient{number}: {summary.figure(alone)}.")
+    if over := autoencoder_alone.sentence(entry):
+        notes.append(f"That is {over}")
     return notes

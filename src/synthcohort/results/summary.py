@@ -7,6 +7,7 @@ from typing import Any
 
 from synthcohort.audit.gate import OLDER, headline
 from synthcohort.errors import UserError
+from synthcohort.evaluation.estimation import autoencoder_alone
 from synthcohort.files import read_json
 from synthcohort.results import registry
 from synthcohort.tracking.attempts import attempts, duration
@@ -84,19 +85,31 @@ def _cells(line: Row, columns: Sequence[str]) -> list[str]:
 
 
 def summary(results: Path, as_markdown: bool = False) -> str:
-    """How the audit of a system's folder `results/<name>` ended, its table of results, and where to
-    look next; the table alone `as_markdown`.
+    """How the audit of a system's folder `results/<name>` ended, what has to be said before any
+    figure, its table of results, and where to look next; the table alone `as_markdown`.
 
     Raises:
         UserError: there is no such folder, or nothing has been evaluated in it.
     """
     results = Path(results)
-    table = rows(*evaluated(results))
+    lines = entries(*evaluated(results))
+    table = [row(line) for line in lines]
     if as_markdown:
         return markdown(table)
     told = [*_dropped(results / "audit.json"), *_trained(results / "journal")]
-    first = f"Audit: {verdict(results / 'audit.json')}\n"
-    return "\n".join([first, plain(table), *told, _places(results)])
+    first = [f"Audit: {verdict(results / 'audit.json')}\n"]
+    if warned := warning(lines):
+        first.append(f"Warning: {warned}\n")
+    return "\n".join([*first, plain(table), *told, _places(results)])
+
+
+def warning(lines: Sequence[Mapping[str, Any]]) -> str:
+    """What has to be said before any figure of `entries`: that the autoencoder alone costs too
+    much; "" where nothing has."""
+    alone = [line for line in lines if "over_floor" in line]
+    return autoencoder_alone.warning(
+        {registry.title(line["metric"].partition(".")[0]): line for line in alone}
+    )
 
 
 def verdict(audit: Path) -> str:

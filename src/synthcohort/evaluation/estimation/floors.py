@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from synthcohort.evaluation.estimation import autoencoder_alone
 from synthcohort.evaluation.material import Material
 from synthcohort.numerics.resampling import (
     difference_interval,
@@ -38,10 +39,13 @@ def compared(
     least: float = -np.inf,
     most: float = np.inf,
     share: bool = False,
+    ratio: bool = False,
 ) -> dict:
     """The distance of the synthetic images from real test: {"value", "interval"}; by the names in
     HELD_AGAINST the same of other sets, of "spread" with its number of images "n" and of
-    "patients"; and, as "difference_to_floor" and so on, the value less each of them.
+    "patients"; and, as "difference_to_floor" and so on, the value less each of them. Where `ratio`
+    and there are decoded images, "autoencoder" holds these against the floor
+    (`autoencoder_alone.figure`).
 
     `value(name)` is the distance of the set `name` from test; `statistic(name)` the same of parts
     of them, given two boolean masks (test, `name`). `least` and `most` are the ends of what there
@@ -53,6 +57,8 @@ def compared(
         name: groups(material.sets[name].patients, derive(seed, "evaluation", "groups", name))
         for name in ("test", *names)
     }
+    if "decoded" in group:  # the same images as "train", so the same patients left out together
+        group["decoded"] = group["train"]
     without = {name: without_each(statistic(name), group["test"], group[name]) for name in names}
     patients = {name: len(np.unique(material.sets[name].patients)) for name in ("test", *names)}
 
@@ -88,6 +94,9 @@ def compared(
         }
         if name == "spread":
             of |= {"n": len(material.sets[name].images), "patients": patients[name]}
+    if ratio and "decoded" in found:
+        pair = ((found[name], without[name]) for name in ("decoded", "train"))
+        result["autoencoder"] = autoencoder_alone.figure(*pair)
     return result
 
 

@@ -33,7 +33,7 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(means + np.sum(first**2) + np.sum(second**2) - 2 * trace)
 
 
-def compare(seed: int, material: Material) -> dict:
+def compare(seed: int, material: Material, ratio: bool = False) -> dict:
     """What `floors.compared` gives, of the sets' features."""
     features = material.features
 
@@ -46,16 +46,19 @@ def compare(seed: int, material: Material) -> dict:
         seed=seed,
         material=material,
         least=0.0,
+        ratio=ratio,
     )
 
 
 def measure(seed: int, material: Material) -> tuple[dict, dict[str, np.ndarray]]:
-    """The result of a metric that is this distance, of all images and by label; and the "labels" in
-    their order, which the result, sorted by name as files are, does not keep.
+    """The result of a metric that is this distance, of all images and by label ("by_label" in the
+    details, where "autoencoder" is what that costs alone); and the "labels" in their order, which
+    the result, sorted by name as files are, does not keep.
 
     The values are torch-fidelity's to six digits, without the eigenvalues of its 2048×2048 product.
     """
-    result = compare(seed, material)
+    result = compare(seed, material, ratio=True)
     labels = by_label(material, lambda part: compare(seed, part))
     order = np.array(list(labels["by_label"]), dtype=str)
-    return result | {"interval_method": METHOD, "details": labels}, {"labels": order}
+    alone = {"autoencoder": result.pop("autoencoder")} if "autoencoder" in result else {}
+    return result | {"interval_method": METHOD, "details": labels | alone}, {"labels": order}

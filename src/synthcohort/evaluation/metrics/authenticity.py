@@ -39,7 +39,7 @@ from synthcohort.samples import shards
 from synthcohort.seeds import derive
 
 EXTRACTOR = None
-JOB = "images"
+JOB = "membership"  # it needs networks too, whose import costs more than most
 MODELS = ("autoencoder", "latents")
 MEASURES = (
     Measure(

@@ -15,6 +15,15 @@ from synthcohort.measures import Measure
 EXTRACTOR = "inception"
 MEASURES = (
     Measure(
+        "fid.autoencoder",
+        "Autoencoder alone, FID",
+        24,
+        "fidelity",
+        "lower",
+        "FID of real train images that have gone through the autoencoder: about the best that a "
+        "perfect diffusion model could reach behind it.",
+    ),
+    Measure(
         "fid",
         "FID",
         30,

@@ -21,6 +21,15 @@ EXTRACTOR = "classifier"
 MODELS = ("classifier",)
 MEASURES = (
     Measure(
+        "frechet_classifier.autoencoder",
+        "Autoencoder alone, own classifier",
+        26,
+        "fidelity",
+        "lower",
+        "The same in the features of a classifier trained on this cohort: whether what tells its "
+        "labels apart gets through the autoencoder.",
+    ),
+    Measure(
         "frechet_classifier",
         "Fréchet distance, own classifier",
         100,

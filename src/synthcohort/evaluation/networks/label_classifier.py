@@ -95,7 +95,9 @@ def train_classifier(
         "seed": seed,
     }
     with atomic_directory(out) as folder:
-        save_file(network.cpu().state_dict(), folder / "model.safetensors")
+        # The file format knows one layout only.
+        weights = {name: of.contiguous() for name, of in network.cpu().state_dict().items()}
+        save_file(weights, folder / "model.safetensors")
         write_json(folder / "config.json", about)
     low, high = judged["interval"]
     journal.result(

@@ -116,7 +116,8 @@ def train(
     ends when that was in the first half of what has been seen and its own images are known better.
     """
     device, autocast = hardware.open(), hardware.autocast()
-    hardware.place(network)
+    # A CPU is a third faster with channels last, as a GPU is.
+    network.to(device, memory_format=torch.channels_last)
     network.train()
     random = np.random.default_rng(derive(seed, "order"))
     watched = _held_out(groups, patients, np.random.default_rng(derive(seed, "held out")))

@@ -10,7 +10,8 @@ from synthcohort.files import read_json
 from synthcohort.hardware import Hardware
 from synthcohort.seeds import derive, torch_generator
 
-BATCH = 64
+# Images at once: the more, the faster, while what a layer makes of them fits a CPU's cache.
+BATCH, LEAST_BATCH, PLACES = 128, 64, 2**15
 
 
 def chosen(material: Material, split: str, patients: int, images: int, seed: int) -> np.ndarray:
@@ -88,11 +89,12 @@ def _losses(
     shape = (noises, *latents.shape[1:])
     # One time after the other: of one large draw, the first part may depend on how large it is.
     noise = [torch.randn(shape, generator=generator).to(device) for _ in times]
+    batch = max(LEAST_BATCH, min(BATCH, PLACES // int(np.prod(latents.shape[2:]))))
     steps = schedule.config.num_train_timesteps
     found = np.empty((len(times), len(rows)))
     with torch.inference_mode():
-        for start in range(0, len(rows), BATCH):
-            here = slice(start, start + BATCH)
+        for start in range(0, len(rows), batch):
+            here = slice(start, start + batch)
             clean = normalise(torch.from_numpy(latents[rows[here]]), scale).to(device)
             condition = told[here].to(device)
             for i, share in enumerate(times):
