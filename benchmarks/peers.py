@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -55,6 +56,8 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=400, help="images that each draws")
     parser.add_argument("--only", nargs="+", choices=PACKAGES, default=list(PACKAGES))
     given = parser.parse_args()
+    # So that contestants are ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     threads = 1 if given.cores == "1" else len(os.sched_getaffinity(0))
     path = REPOSITORY / "config" / f"{given.data}.yaml"
     try:

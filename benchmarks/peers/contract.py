@@ -63,7 +63,7 @@ def _stop(*_: object) -> None:
     _stopped += time.monotonic() - began
 
 
-# At once: a signal whose default is to stop is lost where no terminal is there to go on from.
+# What is not caught is lost where no terminal is there to go on from.
 signal.signal(signal.SIGTSTP, _stop)
 
 
