@@ -21,7 +21,7 @@ PACKAGES = {
         "accelerate==1.15.0",
         "pytorch-fid==0.3.0",
     ),
-    "monai_latent": ("monai==1.6.1",),
+    "monai_latent": ("monai==1.6.1", "einops==0.8.2"),
     "notebook": (),
 }
 """What is installed for each contestant; nothing where this project's environment will do."""

@@ -78,8 +78,10 @@ def _verdicts(scored: Mapping[str, dict]) -> list[str]:
             f"- In {words} ours lies {_with_interval(ours, 1)} above the floor, the best peer "
             f"({best}) {_with_interval(above[best], 1)}"
         )
-        share = f": {ours['value'] / above[best]['value']:.2f} of it"
-        lines.append(line + (share if above[best]["value"] > 0 else "") + ".")
+        # A peer at the floor leaves nothing to take a share of.
+        if above[best]["value"] > 0:
+            line += f": {ours['value'] / above[best]['value']:.2f} of it"
+        lines.append(f"{line}.")
     return lines
 
 

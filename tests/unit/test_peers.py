@@ -168,4 +168,8 @@ def test_ours_is_held_against_the_best_peer_above_the_floor(cohort, tmp_path):
         / above["near"]["difference_to_floor"]["value"]
     )
     assert "(near)" in text and f": {share:.2f} of it." in text
+    at_the_floor = {name: {"value": 0.0, "interval": [-1.0, 1.0]} for name in ("near", "far")}
+    for name, none in at_the_floor.items():
+        above[name]["difference_to_floor"] = none
+    assert "above the floor, the best peer (near) 0.0 [-1.0, 1.0].\n" in table(found, 60)
     assert "precision" in lines[0] and found["ours"]["scores"]["recall"]["value"] <= 1
