@@ -99,7 +99,7 @@ def main() -> None:
         f"{EVALUATIONS} evaluations of the denoiser an image, seed {system.seed}, one run.\n\n"
         f"{table(found, len(task.asked))}"
     )
-    print(text)
+    print(text, end="")
     with (REPOSITORY / "benchmarks" / "peers.md").open("a", encoding="utf-8") as file:
         file.write(text)
 

@@ -33,7 +33,8 @@ def table(contestants: Mapping[str, dict], n: int) -> str:
             lines.append(_line([name, found["failed"], *[""] * (len(COLUMNS) - 2)]))
         else:
             lines.append(_line([name, *_figures(found["told"], found["scores"], n)]))
-    return "\n".join([*lines, "", *_verdicts(scored), ""])
+    verdicts = _verdicts(scored)
+    return "\n".join([*lines, *([""] if verdicts else []), *verdicts, ""])
 
 
 def _floor(scores: Sequence[dict]) -> list[str]:
