@@ -68,8 +68,8 @@ def test_turns_are_taken_one_at_a_time_and_do_not_count_against_a_contestant():
         first, *moments = map(float, worker.stdout.read().split())
         counted.append(first)
         seen.append(np.array(moments))
-    assert all(0.5 <= own < 0.8 for own in counted)
-    assert whole >= 1
+    assert min(counted) >= 0.5
+    assert whole >= 1 and sum(counted) <= whole + 0.1
     # Where one works the other does not: whoever begins a turn goes on after the other's last look.
     owner = np.repeat([0, 1], [len(of) for of in seen])[np.argsort(np.concatenate(seen))]
     assert np.count_nonzero(np.diff(owner)) <= 8
@@ -83,13 +83,13 @@ def test_a_contestant_that_fails_does_not_stop_the_others():
 
 def test_a_contestant_hands_in_what_it_was_asked_for(tmp_path):
     (tmp_path / "task.json").write_text(json.dumps(asdict(task(tmp_path))))
-    assert start("-m", "peers.notebook", str(tmp_path / "task.json")).wait(60) == 0
+    assert start("-m", "peers.notebook", str(tmp_path / "task.json")).wait(600) == 0
     told = json.loads((tmp_path / "told.json").read_text())
     with np.load(tmp_path / "drawn.npz") as drawn:
         assert drawn["images"].shape == (3, 1, 16, 16)
         assert drawn["images"].dtype == np.uint8
         assert drawn["labels"].tolist() == [1, 0, 1]
-    assert 0.2 <= told["training"] < 2 and told["sampling"] > 0
+    assert 0.2 <= told["training"] < 10 and told["sampling"] > 0
     assert set(told["seen"]) == {"autoencoder", "denoiser"} and min(told["seen"].values()) > 0
 
 
