@@ -1,0 +1,175 @@
+"""The peers' benchmark: turns, the contract of a contestant, the scorer and its table."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from tiny import REPOSITORY
+
+from synthcohort.cohort import Cohort
+from synthcohort.config import Evaluation
+
+BENCHMARKS = REPOSITORY / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+from peers import contract, scoring  # noqa: E402
+from peers.table import table  # noqa: E402
+from peers.turns import take_turns  # noqa: E402
+
+# Tells when it worked, in time on the wall, and how much of it its own clock has counted.
+WORKER = """
+import sys, time
+from peers.contract import clock
+now, began = clock("wall"), time.monotonic()
+start, seen = now(), []
+while now() - start < 0.5:
+    seen.append(time.monotonic())
+    time.sleep(0.01)
+print(now() - start, *seen)
+"""
+
+
+def task(folder, **changes) -> contract.Task:
+    images = np.random.default_rng(0).integers(0, 255, (40, 1, 16, 16), dtype=np.uint8)
+    np.savez(folder / "train.npz", images=images, labels=np.arange(40) % 2)
+    given = {
+        "train": str(folder / "train.npz"),
+        "asked": [1, 0, 1],
+        "classes": 2,
+        "shape": [1, 16, 16],
+        "seconds": 0.2,
+        "clock": "cpu",
+        "evaluations": 2,
+        "threads": 1,
+        "seed": 0,
+        "config": "",
+        "results": "",
+    }
+    return contract.Task(**given | changes)
+
+
+def start(*arguments: str, **options) -> subprocess.Popen:
+    environment = os.environ | {"PYTHONPATH": str(BENCHMARKS)}
+    return subprocess.Popen([sys.executable, *arguments], env=environment, **options)
+
+
+def test_turns_are_taken_one_at_a_time_and_do_not_count_against_a_contestant():
+    workers = {name: start("-c", WORKER, stdout=subprocess.PIPE, text=True) for name in "ab"}
+    began = time.monotonic()
+    take_turns(workers, turn=0.3)
+    whole = time.monotonic() - began
+    counted, seen = [], []
+    for worker in workers.values():
+        assert worker.returncode == 0
+        first, *moments = map(float, worker.stdout.read().split())
+        counted.append(first)
+        seen.append(np.array(moments))
+    assert min(counted) >= 0.5
+    assert whole >= 1 and sum(counted) <= whole + 0.1
+    # Where one works the other does not: whoever begins a turn goes on after the other's last look.
+    owner = np.repeat([0, 1], [len(of) for of in seen])[np.argsort(np.concatenate(seen))]
+    assert np.count_nonzero(np.diff(owner)) <= 8
+
+
+def test_a_contestant_that_fails_does_not_stop_the_others():
+    one, other = start("-c", "raise SystemExit(3)"), start("-c", WORKER, stdout=subprocess.DEVNULL)
+    take_turns({"one": one, "other": other}, turn=0.2)
+    assert (one.returncode, other.returncode) == (3, 0)
+
+
+def test_a_contestant_hands_in_what_it_was_asked_for(tmp_path):
+    (tmp_path / "task.json").write_text(json.dumps(asdict(task(tmp_path))))
+    assert start("-m", "peers.notebook", str(tmp_path / "task.json")).wait(600) == 0
+    told = json.loads((tmp_path / "told.json").read_text())
+    with np.load(tmp_path / "drawn.npz") as drawn:
+        assert drawn["images"].shape == (3, 1, 16, 16)
+        assert drawn["images"].dtype == np.uint8
+        assert drawn["labels"].tolist() == [1, 0, 1]
+    assert 0.2 <= told["training"] < 10 and told["sampling"] > 0
+    assert set(told["seen"]) == {"autoencoder", "denoiser"} and min(told["seen"].values()) > 0
+
+
+def test_batches_go_through_all_images_before_one_comes_again(tmp_path):
+    given = task(tmp_path)
+    images = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
+    batches = contract.batches(given, images, np.arange(10), 4)
+    seen = np.concatenate([next(batches)[1].numpy() for _ in range(5)])
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+
+
+@pytest.fixture
+def cohort() -> Cohort:
+    split = ["train"] * 120 + ["test"] * 60
+    rows = [
+        {"patient_id": f"p{i // 3}", "label": "ab"[i % 2], "split": name}
+        for i, name in enumerate(split)
+    ]
+    images = np.random.default_rng(0).integers(0, 255, (180, 1, 8, 8), dtype=np.uint8)
+    return Cohort(images, rows)
+
+
+def test_the_floor_has_as_many_images_of_each_label_as_are_compared(cohort):
+    sets = scoring.real_sets(cohort, 30, seed=0)
+    assert len(sets["test"].rows) == 30
+    assert len(set(sets["test"].patients)) == 10  # whole ones, three images each
+    counts = [np.bincount(part.classes).tolist() for part in sets.values()]
+    assert counts[0] == counts[1]
+    assert set(sets["train"].rows) <= set(cohort.of("train"))
+
+
+def scores(cohort: Cohort, tmp_path, moved: float) -> dict:
+    """Of a contestant whose features are those of real images, moved."""
+    sets = scoring.real_sets(cohort, 60, seed=0)
+    made = scoring.synthetic(sets["test"], sets["test"].images, sets["test"].classes)
+    random = np.random.default_rng(0)
+    features = {
+        name: {
+            extractor: random.normal(place, 1, (60, 4)).astype(np.float32)
+            for extractor in scoring.EXTRACTORS
+        }
+        for name, place in (("test", 0), ("train", 0), ("synthetic", moved))
+    }
+    return scoring.score(
+        Evaluation(),
+        seed=0,
+        sets=sets | {"synthetic": made},
+        features=features,
+        label_names=cohort.label_names,
+        classifier=tmp_path,
+        labelled=False,
+    )
+
+
+def test_ours_is_held_against_the_best_peer_above_the_floor(cohort, tmp_path):
+    told = {
+        "seen": {"denoiser": 1_200},
+        "parameters": 2_500_000,
+        "training": 300.4,
+        "sampling": 6.0,
+    }
+    found = {
+        name: {"told": told, "scores": scores(cohort, tmp_path, moved)}
+        for name, moved in (("ours", 1), ("near", 2), ("far", 4))
+    } | {"absent": {"failed": "not installed: no such package"}}
+    text = table(found, 60)
+    lines = text.splitlines()
+    assert all(line.count("|") == lines[0].count("|") for line in lines[:7])
+    assert "real images (floor)" in lines[2]
+    assert "2.5 M | denoiser 1,200 | 300 | 100 |" in lines[3]
+    assert "no such package" in lines[6]
+    above = {name: of["scores"]["fid"] for name, of in found.items() if "scores" in of}
+    assert above["ours"]["value"] < above["near"]["value"] < above["far"]["value"]
+    share = (
+        above["ours"]["difference_to_floor"]["value"]
+        / above["near"]["difference_to_floor"]["value"]
+    )
+    assert "(near)" in text and f": {share:.2f} of it." in text
+    at_the_floor = {name: {"value": 0.0, "interval": [-1.0, 1.0]} for name in ("near", "far")}
+    for name, none in at_the_floor.items():
+        above[name]["difference_to_floor"] = none
+    assert "above the floor, the best peer (near) 0.0 [-1.0, 1.0].\n" in table(found, 60)
+    assert "precision" in lines[0] and found["ours"]["scores"]["recall"]["value"] <= 1
