@@ -21,6 +21,10 @@ from synthcohort.errors import UserError
 
 KINDS = {
     "strided": ({}, ()),
+    "guided by an early moment": (
+        {"sampling": {"guide": "early", "guidance": 2, "guidance_interval": [0.2, 0.9]}},
+        (),
+    ),
     "kl, told of attributes": ({"autoencoder": {"network": "kl", "channels": [8, 8]}}, ("age",)),
     "pixels, cross-attention": (
         {

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from synthcohort.config.types import Positive
+from synthcohort.config.types import Positive, Share
 from synthcohort.settings import Settings
 
 
@@ -19,9 +19,23 @@ class Sampling(Settings):
     steps: Positive = 50
     """Sampling steps, one or (with guidance) two network evaluations each."""
     guidance: Annotated[float, Field(ge=0, le=100)] = 1.0
-    """Scale of classifier-free guidance; 1 samples without it."""
+    """Scale of the guidance; 1 samples without it."""
+    guide: Literal["withheld", "early"] = "withheld"
+    """What guidance leads away from: the denoiser told neither label nor attributes
+    (classifier-free guidance, Ho 2022), which makes images more alike, or the denoiser as it was
+    after an eighth of its training, told the same (autoguidance, Karras 2024)."""
+    guidance_interval: tuple[Share, Share] = (0.0, 1.0)
+    """From which noise level to which samples are guided, as shares of diffusion.steps (1: noise
+    alone; Kynkäänniemi 2024). A step outside costs one network evaluation."""
     batch: Positive = 100
     """Images drawn together. A sample's bytes can depend on it, but not on the shard."""
+
+    @field_validator("guidance_interval")
+    @classmethod
+    def _rising(cls, interval: tuple[float, float]) -> tuple[float, float]:
+        if interval[0] >= interval[1]:
+            raise ValueError(f"expected the lower noise level first, got {list(interval)}")
+        return interval
 
     @field_validator("images")
     @classmethod
