@@ -16,7 +16,7 @@ from synthcohort.evaluation.networks.label_classifier import train_classifier
 SETTINGS = Evaluation(
     images=30, classifier_images=800, guidance_scales=(1.0, 3.0), guidance_images=12
 )
-SAMPLING = Sampling(images=40, steps=2, batch=8, guidance=2.0)
+SAMPLING = Sampling(images=40, steps=2, batch=8, guidance=2.0, guide="withheld")
 
 
 def made(folder, labels):

@@ -75,7 +75,7 @@ def test_only_noise_levels_in_the_interval_are_guided(asked, guide, steps):
 
 
 def test_a_model_that_is_guided_by_an_early_moment_has_it_with_it(tmp_path):
-    of = generators.system(sampling={"guide": "early", "guidance_interval": [0.2, 0.9]})
+    of = generators.system(sampling={"guidance": 1, "guidance_interval": [0.2, 0.9]})
     folder = make_run(tmp_path / "tiny", of)
     model = write(folder, of)
     guide = "early/512/unet/diffusion_pytorch_model.safetensors"

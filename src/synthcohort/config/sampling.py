@@ -14,13 +14,13 @@ class Sampling(Settings):
     label by name."""
     shard: Positive = 500
     """Images a shard, the file that is made anew where one is lost."""
-    sampler: Literal["ddpm", "ddim", "dpm-solver++"] = "ddim"
+    sampler: Literal["ddpm", "ddim", "dpm-solver++"] = "dpm-solver++"
     """DDPM (Ho 2020), DDIM (Song 2021) or DPM-Solver++ of order 2 (Lu 2022)."""
-    steps: Positive = 50
+    steps: Positive = 20
     """Sampling steps, one or (with guidance) two network evaluations each."""
-    guidance: Annotated[float, Field(ge=0, le=100)] = 1.0
+    guidance: Annotated[float, Field(ge=0, le=100)] = 2.0
     """Scale of the guidance; 1 samples without it."""
-    guide: Literal["withheld", "early"] = "withheld"
+    guide: Literal["withheld", "early"] = "early"
     """What guidance leads away from: the denoiser told neither label nor attributes
     (classifier-free guidance, Ho 2022), which makes images more alike, or the denoiser as it was
     after an eighth of its training, told the same (autoguidance, Karras 2024)."""
