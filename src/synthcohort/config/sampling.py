@@ -24,7 +24,7 @@ class Sampling(Settings):
     """What guidance leads away from: the denoiser told neither label nor attributes
     (classifier-free guidance, Ho 2022), which makes images more alike, or the denoiser as it was
     after an eighth of its training, told the same (autoguidance, Karras 2024)."""
-    guidance_interval: tuple[Share, Share] = (0.0, 1.0)
+    guidance_interval: tuple[Share, Share] = (0.2, 0.8)
     """From which noise level to which samples are guided, as shares of diffusion.steps (1: noise
     alone; Kynkäänniemi 2024). A step outside costs one network evaluation."""
     batch: Positive = 100
