@@ -55,8 +55,10 @@ def make_run(folder: Path, of: config.Config, labels=("A", "B"), attributes=(), 
         channels = of.autoencoder.latent_channels
     side = 16 // reduction_of(autoencoder)
     shape = (channels, side, side)
-    unet = build_denoiser(of.diffusion, shape, len(labels), len(attributes))
-    unet.save_pretrained(folder / "diffusion/unet")
+    # What guides is another network than what draws.
+    for place in ("early/1024/unet", "early/512/unet", "unet"):
+        unet = build_denoiser(of.diffusion, shape, len(labels), len(attributes))
+        unet.save_pretrained(folder / "diffusion" / place)
     build_schedule(of.diffusion, of.autoencoder.network == "none").save_pretrained(
         folder / "diffusion/scheduler"
     )

@@ -109,7 +109,7 @@ def test_an_unknown_key_is_told_with_the_nearest(keys, said):
         ({"autoencoder": None}, "my.yaml: autoencoder: "),
         ({"autoencoder": {}}, "my.yaml: autoencoder: images: missing"),
         ({"autoencoder__network": "none"}, "network: none leaves nothing to train, but images is"),
-        ({"diffusion__steps": 20}, "my.yaml: sampling.steps is 50, but the model has"),
+        ({"diffusion__steps": 10}, "my.yaml: sampling.steps is 20, but the model has"),
     ],
 )
 def test_a_wrong_type_or_range_is_told_with_its_key(keys, said):

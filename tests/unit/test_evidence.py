@@ -101,7 +101,7 @@ def memorising(study, untrained, monkeypatch) -> Path:
 
 def drawn(study: Path, diffusion: Path, folder: Path, count: int = 40) -> Path:
     sampler = Sampler(
-        Sampling(images=count, shard=count, sampler="ddim", steps=20),
+        Sampling(images=count, shard=count, sampler="ddim", steps=20, guidance=1),
         seed=1,
         **data(study),
         autoencoder=study / "autoencoder",

@@ -21,6 +21,10 @@ from synthcohort.errors import UserError
 
 KINDS = {
     "strided": ({}, ()),
+    "guided by an early moment": (
+        {"sampling": {"guide": "early", "guidance": 2, "guidance_interval": [0.2, 0.9]}},
+        (),
+    ),
     "kl, told of attributes": ({"autoencoder": {"network": "kl", "channels": [8, 8]}}, ("age",)),
     "pixels, cross-attention": (
         {
@@ -94,7 +98,7 @@ def test_the_command_writes_images_with_what_they_are(tiny, tmp_path, capsys):
     with (out / "metadata.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["index"] for row in rows] == list("01234")
-    assert {(row["label"], row["seed"], row["guidance"]) for row in rows} == {("B", "7", "1")}
+    assert {(row["label"], row["seed"], row["guidance"]) for row in rows} == {("B", "7", "2")}
     made = np.stack([np.asarray(Image.open(out / row["file_name"])) for row in rows])
     few = synthcohort.generate(tiny, "B", 2, 7)
     assert np.array_equal(made[:2], few[:, 0])

@@ -16,7 +16,7 @@ from synthcohort.evaluation.networks.label_classifier import train_classifier
 SETTINGS = Evaluation(
     images=30, classifier_images=800, guidance_scales=(1.0, 3.0), guidance_images=12
 )
-SAMPLING = Sampling(images=40, steps=2, batch=8, guidance=2.0)
+SAMPLING = Sampling(images=40, steps=2, batch=8, guidance=2.0, guide="withheld")
 
 
 def made(folder, labels):
@@ -34,7 +34,9 @@ def made(folder, labels):
         network.register_to_config(scaling_factor=1.0, shift_factor=0.0)
         network.save_pretrained(folder / "autoencoder")
         diffusion = config.Diffusion(images=1, channels=(16, 32), blocks=1)
-        build_denoiser(diffusion, (4, 2, 2), len(labels)).save_pretrained(folder / "diffusion/unet")
+        for place in ("early/1/unet", "unet"):
+            unet = build_denoiser(diffusion, (4, 2, 2), len(labels))
+            unet.save_pretrained(folder / "diffusion" / place)
     DDPMScheduler().save_pretrained(folder / "diffusion/scheduler")
     (folder / "diffusion/labels.json").write_text(json.dumps({"names": list(labels)}))
     (folder / "diffusion/attributes.json").write_text(json.dumps({"mean": [], "std": []}))
@@ -44,11 +46,11 @@ def made(folder, labels):
     return given
 
 
-def compared(folder, given, out):
+def compared(folder, given, out, sampling=SAMPLING):
     models = {name: folder / name for name in ("classifier", "autoencoder", "diffusion")}
     guidance(
         SETTINGS,
-        SAMPLING,
+        sampling,
         seed=0,
         out=out / "guidance.json",
         hardware=CPU,
@@ -84,8 +86,14 @@ def test_every_scale_and_the_chosen_one_are_compared_with_real_images(tmp_path):
 
 
 def test_without_a_label_there_is_nothing_to_guide(tmp_path):
-    result, _ = compared(tmp_path, made(tmp_path, ("",)), tmp_path / "out")
+    given = made(tmp_path, ("",))
+    result, _ = compared(tmp_path, given, tmp_path / "out")
     assert result["value"] is None and "does not apply" in result["note"]
+    # But for what is told nothing either.
+    early = SAMPLING.model_copy(update={"guide": "early"})
+    result, _ = compared(tmp_path, given, tmp_path / "early", early)
+    plain, *led = (point["fidelity"]["value"] for point in result["details"]["points"])
+    assert plain not in led and result["details"]["points"][0]["label_accuracy"] is None
 
 
 def test_the_variance_within_a_label_leaves_out_what_is_between_labels():

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import directory
 from synthcohort import config as synthcohort_config
 from synthcohort import sources
 from synthcohort.samples import listing, plan
@@ -92,15 +91,6 @@ def paths_of(models):
 def options_of(models):
     """The same as options of the command line."""
     return " ".join(f"--{name} {MODELS[name]}" for name in models)
-
-
-def moved(files, folder):
-    """The outputs of a rule, in `folder` instead of that of the results."""
-    paths = {name: str(path).replace(RESULTS, folder, 1) for name, path in files.items()}
-    return {
-        name: directory(paths[name]) if path.is_directory else paths[name]
-        for name, path in files.items()
-    }
 
 
 def given_weights(section, part):

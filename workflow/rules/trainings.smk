@@ -5,7 +5,9 @@ AGAIN = f"{RESULTS}/trainings/{{training}}"
 
 use rule diffusion as train_again with:
     output:
-        **moved(rules.diffusion.output, AGAIN),
+        model=directory(f"{AGAIN}/diffusion"),
+        history=f"{AGAIN}/training/diffusion.json",
+        snapshots=f"{AGAIN}/training/snapshots.npz",
     log:
         f"{LOGS}/diffusion-{{training}}.log",
     params:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from synthcohort.config.types import Positive
+from synthcohort.config.types import Positive, Share
 from synthcohort.settings import Settings
 
 
@@ -14,14 +14,28 @@ class Sampling(Settings):
     label by name."""
     shard: Positive = 500
     """Images a shard, the file that is made anew where one is lost."""
-    sampler: Literal["ddpm", "ddim", "dpm-solver++"] = "ddim"
+    sampler: Literal["ddpm", "ddim", "dpm-solver++"] = "dpm-solver++"
     """DDPM (Ho 2020), DDIM (Song 2021) or DPM-Solver++ of order 2 (Lu 2022)."""
-    steps: Positive = 50
+    steps: Positive = 20
     """Sampling steps, one or (with guidance) two network evaluations each."""
-    guidance: Annotated[float, Field(ge=0, le=100)] = 1.0
-    """Scale of classifier-free guidance; 1 samples without it."""
+    guidance: Annotated[float, Field(ge=0, le=100)] = 2.0
+    """Scale of the guidance; 1 samples without it."""
+    guide: Literal["withheld", "early"] = "early"
+    """What guidance leads away from: the denoiser told neither label nor attributes
+    (classifier-free guidance, Ho 2022), which makes images more alike, or the denoiser as it was
+    after an eighth of its training, told the same (autoguidance, Karras 2024)."""
+    guidance_interval: tuple[Share, Share] = (0.2, 0.8)
+    """From which noise level to which samples are guided, as shares of diffusion.steps (1: noise
+    alone; Kynkäänniemi 2024). A step outside costs one network evaluation."""
     batch: Positive = 100
     """Images drawn together. A sample's bytes can depend on it, but not on the shard."""
+
+    @field_validator("guidance_interval")
+    @classmethod
+    def _rising(cls, interval: tuple[float, float]) -> tuple[float, float]:
+        if interval[0] >= interval[1]:
+            raise ValueError(f"expected the lower noise level first, got {list(interval)}")
+        return interval
 
     @field_validator("images")
     @classmethod

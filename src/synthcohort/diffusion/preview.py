@@ -49,7 +49,7 @@ def denoised(
     guidance, told the first rows of `condition`, N×D)."""
     condition = condition[:SAMPLES]
     steps = min(steps, schedule.config.num_train_timesteps)
-    settings = Sampling(sampler="ddim", steps=steps, batch=len(condition))
+    settings = Sampling(sampler="ddim", steps=steps, guidance=1, batch=len(condition))
     seeds = [derive(seed, "denoising", i) for i in range(len(condition))]
     return walk(settings, denoiser, schedule, condition, seeds)
 

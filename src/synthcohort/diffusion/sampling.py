@@ -32,9 +32,10 @@ def draw(
     told: torch.Tensor,
     seeds: list[int],
     hardware: Hardware,
+    guide: torch.nn.Module | None = None,
 ) -> Iterator[torch.Tensor]:
     """The images of n conditions (n×D) and seeds, batch by batch: b×C×H×W float32, in [−1, 1] but
-    for what the decoder overshoots."""
+    for what the decoder overshoots. `guide` is told as in `guided`."""
     sides = np.broadcast_to(denoiser.config.sample_size, 2)
     walking = Fitting(block_of(*sides, hardware.micro_batch), "sampling")
     decoding = Fitting(
@@ -45,7 +46,8 @@ def draw(
         with torch.inference_mode():
             # float16 is fine: there are no gradients for it to lose.
             with hardware.autocast(half=True):
-                steps = walk(settings, denoiser, schedule, told[batch], seeds[batch], walking)
+                asked = told[batch], seeds[batch], walking, guide
+                steps = walk(settings, denoiser, schedule, *asked)
                 (latents,) = deque(steps, maxlen=1)
             latents = denormalise(latents, decoder.config)
             blocks = decoding.blocks(
@@ -69,9 +71,10 @@ def walk(
     condition: torch.Tensor,
     seeds: list[int],
     fitting: Fitting | None = None,
+    guide: torch.nn.Module | None = None,
 ) -> Iterator[torch.Tensor]:
     """The latents of samples from pure noise to the end, once before and after every step; not more
-    at once than `fitting` says go through the network.
+    at once than `fitting` says go through the network. `guide` is told as in `guided`.
 
     Each is B×C×H×W float32 with B = settings.batch whatever the number of conditions (n×D) and
     seeds: the places behind them repeat the last one.
@@ -88,8 +91,12 @@ def walk(
     latents = randn_tensor(shape, generator=generators, device=device) * sampler.init_noise_sigma
     yield latents
     extra = {} if settings.sampler == "dpm-solver++" else {"generator": generators}
+    lowest, highest = (
+        share * schedule.config.num_train_timesteps for share in settings.guidance_interval
+    )
     for t in sampler.timesteps:
-        predicted = guided(denoiser, latents, t, condition, settings.guidance, fitting)
+        scale = settings.guidance if lowest <= t <= highest else 1
+        predicted = guided(denoiser, latents, t, condition, scale, fitting, guide)
         latents = sampler.step(predicted, t, latents, **extra).prev_sample
         yield latents
 
@@ -101,11 +108,18 @@ def guided(
     condition: torch.Tensor,
     scale: float,
     fitting: Fitting | None = None,
+    guide: torch.nn.Module | None = None,
 ) -> torch.Tensor:
-    """The denoiser's prediction with classifier-free guidance, float32 (Ho 2022, equation 6 with
-    w = scale − 1); a scale of 1 asks the network once."""
+    """The denoiser's prediction led away from that of the `guide`, a weaker denoiser that is told
+    the same (Karras 2024, equation 4); without one, from the denoiser's own, told nothing (Ho 2022,
+    equation 6 with w = scale − 1). B×C×H×W float32; a scale of 1 asks the network once."""
     if scale == 1:
         return _predicted(denoiser, latents, t, condition, fitting)
+    if guide is not None:
+        strong, weak = (
+            _predicted(network, latents, t, condition, fitting) for network in (denoiser, guide)
+        )
+        return weak + scale * (strong - weak)
     both = torch.cat([condition, torch.zeros_like(condition)])
     pairs = _predicted(denoiser, torch.cat([latents, latents]), t, both, fitting)
     told, untold = pairs.chunk(2)

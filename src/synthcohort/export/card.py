@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from synthcohort.audit.gate import headline
-from synthcohort.config import Config
+from synthcohort.config import Config, Sampling
 from synthcohort.export import card_loading, card_privacy, card_use, given_weights
 from synthcohort.export.front_matter import front_matter
 from synthcohort.export.statement import Statement, count_table
@@ -59,6 +59,16 @@ def write(path: Path, facts: Facts) -> None:
     path.write_text("\n".join(sections), encoding="utf-8")
 
 
+def guidance_of(sampling: Sampling) -> str:
+    """How samples were guided, in words."""
+    if sampling.guidance == 1:
+        return "no guidance"
+    kind = "autoguidance" if sampling.guide == "early" else "classifier-free guidance"
+    low, high = sampling.guidance_interval
+    where = f" at noise levels from {low:g} to {high:g} of T" if (low, high) != (0, 1) else ""
+    return f"{kind} of scale {sampling.guidance:g}{where}"
+
+
 def _what(facts: Facts) -> str:
     stated = facts.stated
     channels, height, width = stated.shape
@@ -81,11 +91,6 @@ random within each label.
 def _how_made(facts: Facts) -> str:
     system, sampling = facts.system, facts.system.sampling
     diffusion, autoencoder = system.diffusion, system.autoencoder
-    guidance = (
-        f"classifier-free guidance of scale {sampling.guidance:g}"
-        if sampling.guidance != 1
-        else "no guidance"
-    )
     attributes = ", ".join(facts.samples.attribute_names)
     given = facts.stated.given_weights
     # What they start from says how many there are.
@@ -104,8 +109,8 @@ def _how_made(facts: Facts) -> str:
         **({"Attributes": f"{attributes}: {FROM_TRAIN}"} if attributes else {}),
         "Diffusion": f"{diffusion.schedule.replace('_', '-')} noise schedule, {diffusion.steps} "
         f"steps, the network predicts {PREDICTIONS[diffusion.prediction]}",
-        "Sampling": f"{SAMPLERS[sampling.sampler]}, {sampling.steps} steps, {guidance}, seed "
-        f"{system.seed}",
+        "Sampling": f"{SAMPLERS[sampling.sampler]}, {sampling.steps} steps, "
+        f"{guidance_of(sampling)}, seed {system.seed}",
         "Software": f"{facts.stated.software.name} {facts.stated.software.version}",
     }
     table = "".join(f"| {what} | {how} |\n" for what, how in lines.items())

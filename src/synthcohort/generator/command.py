@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", help="which one, where the model has several")
     parser.add_argument("--n", type=int, required=True, help="how many images")
     parser.add_argument("--seed", type=int, default=0, help="another one, other images")
-    scale = "scale of classifier-free guidance; otherwise as in the run"
+    scale = "scale of the guidance; otherwise as in the run"
     parser.add_argument("--guidance", type=float, help=scale)
     asked = "where the model has attributes, each of them: age=63 sex=1"
     parser.add_argument("--attributes", nargs="+", default=[], metavar="NAME=NUMBER", help=asked)

@@ -48,7 +48,7 @@ def generate(
         label: which one; may be left out where the model has one or none.
         n: how many.
         seed: from 0 on; another one gives other images.
-        guidance: scale of classifier-free guidance; otherwise as in the run.
+        guidance: scale of the guidance; otherwise as in the run.
         attributes: for a model that has them, a number for each, or n of them.
         hardware: where to draw; otherwise the best device there is.
 

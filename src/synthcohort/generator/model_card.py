@@ -9,7 +9,7 @@ import yaml
 
 from synthcohort.config import Config
 from synthcohort.export import given_weights
-from synthcohort.export.card import SAMPLERS
+from synthcohort.export.card import SAMPLERS, guidance_of
 from synthcohort.generator.diffusers_example import example
 from synthcohort.generator.model_folder import Record
 from synthcohort.results import summary
@@ -131,12 +131,12 @@ run code when they are opened (pickles) are refused.
 def _how_made(record: Record, system: Config) -> str:
     sampling = record.sampling
     real = sum(label.train_images for label in record.labels)
-    guidance = f"guidance {sampling.guidance:g}" if sampling.guidance != 1 else "no guidance"
     lines = {
         "Trained on": f"{real:,} train images (source: `{system.source.kind}`)",
         "Images seen in training": f"{record.images_seen:,}, counted each time",
         **given_weights.rows(record.given_weights),
-        "Draws by": f"{SAMPLERS[sampling.sampler]}, {sampling.steps} steps, {guidance}",
+        "Draws by": f"{SAMPLERS[sampling.sampler]}, {sampling.steps} steps, "
+        f"{guidance_of(sampling)}",
         "Seed of the run": f"{record.seed}",
         "Software": record.made_by,
     }

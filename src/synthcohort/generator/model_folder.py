@@ -5,6 +5,7 @@
     autoencoder/   config.json and weights, as diffusers saves them; so are
     unet/          and
     scheduler/     (no weights)
+    early/N/unet/  where it guides the samples: the U-Net after N images of its training
     labels.json    the label names, attributes.json: names, mean and std of the attributes
 
 Nothing in it can run code when it is opened: weights are safetensors, all else is text.

@@ -13,7 +13,7 @@ from synthcohort.errors import UserError
 from synthcohort.files import atomic_directory, digest, read_json, sha256, write_json
 from synthcohort.generator import model_card
 from synthcohort.generator.model_folder import CARD, LICENCE, RECORD, Audit, Label, Record, Terms
-from synthcohort.models import SEEN
+from synthcohort.models import SEEN, folder_of_guide
 from synthcohort.models.start_folder import recorded
 from synthcohort.results import registry, summary
 from synthcohort.tracking.journal import Journal
@@ -49,8 +49,11 @@ def write_model(
     with atomic_directory(out) as folder:
         parts = {"autoencoder": autoencoder}
         parts |= {part: diffusion / part for part in ("unet", "scheduler")}
+        if system.sampling.guide == "early":
+            guide = folder_of_guide(diffusion) / "unet"
+            parts[guide.relative_to(diffusion).as_posix()] = guide
         for part, source in parts.items():
-            (folder / part).mkdir()
+            (folder / part).mkdir(parents=True)
             for path in sorted(path for pattern in _COPIED for path in source.glob(pattern)):
                 shutil.copyfile(path, folder / part / path.name)
         for name in ("labels.json", "attributes.json"):

@@ -209,6 +209,31 @@ def folder_of_early(path: Path, images: int) -> Path:
     return Path(path) / "early" / str(images)
 
 
+def load_guide(path: Path) -> "nn.Module":
+    """The U-Net of the first early moment kept in a stage's folder (`diffusion/`) or a model's,
+    what guidance leads away from; in eval mode on the CPU.
+
+    Raises:
+        UserError: none was kept.
+    """
+    return load_denoiser(folder_of_guide(path))
+
+
+def folder_of_guide(path: Path) -> Path:
+    """Where that is.
+
+    Raises:
+        UserError: none was kept.
+    """
+    early, *_ = moments(path).values()
+    if early == Path(path):
+        raise UserError(
+            f"{path}: holds no denoiser of an early moment (early/), which `sampling.guide: early` "
+            "needs: train the diffusion model again, or take `guide: withheld`"
+        )
+    return early
+
+
 def moments(path: Path) -> dict[int, Path]:
     """The U-Nets in a stage's folder (`diffusion/`), for `load_denoiser`, by the images that they
     have seen, in that order: those of early moments and, last, the trained one.

@@ -17,14 +17,13 @@ MEASURES = (
     ),
 )
 CAPTION = """\
-What the scale of classifier-free guidance does: fidelity (Fréchet distance to real test images in
-the features of the classifier trained on this cohort), diversity (variance of those features within
-a label, over that of real test images) and whether the asked label arrives, over the scale. The
-same noise is drawn at every scale; the dashed line marks the scale the dataset was drawn with
-(sampling.guidance), the band is the floor.
+What the scale of the guidance does (sampling.guide, in sampling.guidance_interval): fidelity
+(Fréchet distance to real test images in the features of the classifier trained on this cohort),
+diversity (variance of those features within a label, over that of real test images) and whether the
+asked label arrives, over the scale. The same noise is drawn at every scale; the dashed line marks
+the scale the dataset was drawn with (sampling.guidance), the band is the floor.
 
-Stronger guidance shows the label more plainly and makes images more alike. Label accuracy above the
-floor, with a variance below 1, means that the images have become caricatures of their label. These
-distances are of few images: compare them with each other and with the floor, not with other
-figures.
+Stronger guidance makes images more alike. Label accuracy above the floor, with a variance below 1,
+means that the images have become caricatures of their label. These distances are of few images:
+compare them with each other and with the floor, not with other figures.
 """

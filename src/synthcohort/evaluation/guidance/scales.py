@@ -51,14 +51,18 @@ def guidance(
     has the "points", the scales, each with "fidelity", "diversity" and "label_accuracy" ({"value",
     "interval"}; the last is None where there is one label only), and the same of "real" train
     against real test images. Where there is neither a label nor an attribute to ask for, the value
-    is None and "note" says so.
+    is None and "note" says so, unless the guide is an early moment of the denoiser.
+
+    Raises:
+        UserError: the guide that `sampling` names was not kept.
     """
     start = time.monotonic()
     data = open_cohort(cohort, split)
     about = {"metric": "guidance", "seed": seed, "confidence": CONFIDENCE}
     seed = derive(seed, "guidance")
     labelled = len(set(data.classes[data.of("train")])) > 1
-    if not labelled and not data.attribute_names:
+    told = labelled or data.attribute_names
+    if not told and sampling.guide == "withheld":
         note = "Guidance does not apply: there is neither a label nor an attribute to ask for."
         write_record(out, about | not_applicable(note), {})
         return

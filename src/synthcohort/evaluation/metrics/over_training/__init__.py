@@ -181,7 +181,8 @@ def _drawn(
     with torch.inference_mode():
         for start in range(0, len(asked), BLOCK):
             here = slice(start, start + BLOCK)
-            settings = Sampling(sampler="dpm-solver++", steps=STEPS, batch=len(seeds[here]))
+            batch = len(seeds[here])
+            settings = Sampling(sampler="dpm-solver++", steps=STEPS, guidance=1, batch=batch)
             steps = walk(settings, denoiser, schedule, told[here], seeds[here])
             (last,) = deque(steps, maxlen=1)
             raw = denormalise(last, decoder.config)

@@ -1,0 +1,106 @@
+"""What samples are led away from, and at which noise levels."""
+
+import shutil
+
+import generators
+import numpy as np
+import pytest
+import torch
+from generators import HARDWARE, SEED, card_of, make_run, record_of, sampled, write
+from pydantic import ValidationError
+
+import synthcohort
+from synthcohort.config import Diffusion, Sampling
+from synthcohort.diffusion import sampling
+from synthcohort.diffusion.schedule import build_schedule
+from synthcohort.errors import UserError
+
+
+class Network:
+    """Predicts the same everywhere, what it is told on top."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+        self.config = type("Config", (), {"sample_size": 2, "in_channels": 1})
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[tuple[float, int]]:
+    """Which network (by its value) was asked at which timestep."""
+    found = []
+
+    def predict(model, noisy, t, condition):
+        found.append((model.value, int(t)))
+        return torch.zeros_like(noisy) + model.value + condition[:, :1, None, None]
+
+    monkeypatch.setattr(sampling, "predict", predict)
+    return found
+
+
+def test_samples_are_led_away_from_the_guide_that_is_told_the_same(asked):
+    latents, told = torch.zeros(2, 1, 2, 2), torch.tensor([[1.0], [5.0]])
+    t = torch.tensor(500)
+    made = sampling.guided(Network(3), latents, t, told, 2, guide=Network(2))
+    # 2 + c + 2 × (3 + c − 2 − c)
+    assert made[:, 0, 0, 0].tolist() == [5, 9]
+    assert asked == [(3, 500), (2, 500)]
+    made = sampling.guided(Network(3), latents, t, told, 2)
+    # 3 + 2 × c: the network itself, told nothing
+    assert made[:, 0, 0, 0].tolist() == [5, 13]
+
+
+@pytest.mark.parametrize("steps", [100, 1000])
+@pytest.mark.parametrize("guide", [None, Network(2)])
+def test_only_noise_levels_in_the_interval_are_guided(asked, guide, steps):
+    schedule = build_schedule(Diffusion(images=1, steps=steps))
+    settings = Sampling(steps=10, batch=1, guidance=2, guidance_interval=(0.25, 0.65))
+    told = torch.ones(1, 1)
+
+    def walked(of: Sampling) -> list[torch.Tensor]:
+        return list(sampling.walk(of, Network(0), schedule, told, [0], guide=guide))
+
+    led = walked(settings)
+    within = [t for t in range(steps // 10 - 1, steps, steps // 10) if 0.25 <= t / steps <= 0.65]
+    if guide:
+        assert sorted(t for value, t in asked if value == 2) == within
+        assert len(asked) == 10 + len(within) == 14
+    free = walked(settings.model_copy(update={"guidance": 1}))
+    same = [torch.equal(a, b) for a, b in zip(led, free, strict=True)]
+    # From pure noise down: the first steps are above the interval.
+    assert same[:4] == [True] * 4 and not any(same[5:])
+    whole = walked(settings.model_copy(update={"guidance_interval": (0, 1)}))
+    assert not torch.equal(whole[1], free[1])
+
+
+def test_a_model_that_is_guided_by_an_early_moment_has_it_with_it(tmp_path):
+    of = generators.system(sampling={"guidance": 1, "guidance_interval": [0.2, 0.9]})
+    folder = make_run(tmp_path / "tiny", of)
+    model = write(folder, of)
+    guide = "early/512/unet/diffusion_pytorch_model.safetensors"
+    assert guide in record_of(model)["files"] and not (model / "early/1024").exists()
+    assert "no guidance" in card_of(model)
+    # Its scale can be asked for, and it is the early moment that it then leads away from.
+    plain, led = (
+        synthcohort.generate(model, "A", 2, guidance=scale, hardware=HARDWARE) for scale in (1, 3)
+    )
+    assert not np.array_equal(plain, led)
+    stronger = generators.system(
+        sampling={"guide": "early", "guidance": 3, "guidance_interval": [0.2, 0.9]}
+    )
+    drawn = sampled(folder, stronger)
+    again = synthcohort.generate(model, "A", 3, seed=SEED, guidance=3, hardware=HARDWARE)
+    assert np.array_equal(again, drawn["images"][drawn["labels"] == 0])
+    told = "autoguidance of scale 3 at noise levels from 0.2 to 0.9 of T"
+    assert told in card_of(write(folder, stronger))
+    shutil.rmtree(folder / "diffusion/early")
+    for draw in (sampled, write):
+        with pytest.raises(UserError, match=r"no denoiser of an early moment.*guide: withheld"):
+            draw(folder, of)
+
+
+@pytest.mark.parametrize("interval", [(0.6, 0.2), (0.5, 0.5), (-0.1, 1), (0, 1.5), (0,)])
+def test_an_interval_that_is_none_is_refused(interval):
+    with pytest.raises(ValidationError, match="guidance_interval"):
+        Sampling(guidance_interval=interval)
