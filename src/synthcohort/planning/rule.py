@@ -20,7 +20,7 @@ MOST_PASSES = 15
 """No measured run has seen its train images more often; beyond it a plan warns."""
 EMA_SHARE = 1 / 20
 """Half-life of the average weights, of the denoiser's images."""
-SAMPLING = {"sampler": "dpm-solver++", "steps": 20}
+SAMPLING = {"sampler": "dpm-solver++", "steps": 10}
 
 # For a CPU: few latents, a wide U-Net on them, Muon beside AdamW, a line down to zero.
 MOST_PLACES = 16

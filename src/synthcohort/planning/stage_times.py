@@ -86,7 +86,9 @@ def _around(planned: Systems, around: Around) -> dict[str, float]:
     """The seconds of a plan whose trainings have no step."""
     autoencoder, denoiser = planned.autoencoder_cost, planned.denoiser_cost
     sampling, start = planned.sampling, around.start
-    an_image = sampling.steps * denoiser.walk + denoiser.decode
+    lowest, highest = sampling.guidance_interval
+    guided = highest - lowest if sampling.guidance != 1 else 0
+    an_image = sampling.steps * (1 + guided) * denoiser.walk + denoiser.decode
     shards, left = divmod(plan.total(sampling), sampling.shard)
     # A shard is a job, and a batch that is not full is filled up.
     jobs = [

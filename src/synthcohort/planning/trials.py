@@ -58,7 +58,7 @@ class DenoiserCost:
     validation: float
     """One of the training's validations, with the samples that it draws."""
     walk: float
-    """An image and a step of sampling, with one thread."""
+    """An image once through the network in sampling, with one thread."""
     decode: float
     """An image that is decoded, with one thread."""
     weights: int
@@ -143,7 +143,7 @@ def try_denoiser(
         snapshot(schedule, average, torch.ones(SAMPLES, told), decoder, 0)
 
     def draw() -> None:
-        few = sampling.model_copy(update={"steps": 2})
+        few = sampling.model_copy(update={"steps": 2, "guidance": 1})
         with torch.inference_mode(), autocast:
             seeds = list(range(sampling.batch))
             for _ in walk(few, average, schedule, torch.ones(sampling.batch, told), seeds):

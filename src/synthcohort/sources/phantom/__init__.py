@@ -146,7 +146,7 @@ def _scan(patient: "Patient", seed: int) -> np.ndarray:
     )
     image = render(patient, points.astype(np.float32), spacing, contrast)
     image = image.reshape(_SHAPE[0], 2, _SHAPE[1], 2, _SHAPE[2]).mean(axis=(1, 3))
-    image = gaussian_filter(image, (0.35, 0.35, 0))
+    image = gaussian_filter(image, (0.5, 0.5, 0))
 
     # The receive coils' sensitivity: smooth, and a few per cent to either side.
     u, v, w = np.meshgrid(*(np.linspace(-1, 1, n) for n in _SHAPE), indexing="ij")
