@@ -140,3 +140,12 @@ def test_a_fault_in_a_section_that_stays_is_told(folder, capsys):
     with pytest.raises(SystemExit):
         plan("--minutes", "5")
     assert "split.fraction: unknown key" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("section", ["autoencoder", "diffusion"])
+def test_given_weights_are_not_planned_over(folder, clock, capsys, section):
+    start = {section: {"images": 9, "start": {"folder": "weights", "licence": "cc0-1.0"}}}
+    (folder / "my.yaml").write_text(yaml.safe_dump(CONFIG | start))
+    with pytest.raises(SystemExit):
+        plan("--minutes", "5")
+    assert f"{section}.start" in capsys.readouterr().err and not clock

@@ -134,6 +134,12 @@ def _system(path: Path) -> tuple[config.Config, dict[str, list[str]]]:
     the trainings may be missing or at fault."""
     values = dict(reading.read(path))
     asked = {name: _keys(values.get(name)) for name in _REPLACED}
+    for name in ("autoencoder", "diffusion"):
+        if "start" in asked[name]:
+            raise UserError(
+                f"{path}: {name}.start: a plan chooses the networks, and given weights have chosen "
+                "theirs already; plan without it, or set the lengths (images) yourself"
+            )
     stand_in = {"images": rule.LEAST_IMAGES}
     return config.check(values | {"autoencoder": stand_in, "diffusion": stand_in}, str(path)), asked
 

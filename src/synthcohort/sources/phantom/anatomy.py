@@ -22,7 +22,7 @@ Point = tuple[Array, Array, Array]
 
 _SMOOTH = 40.0  # mm; noise of a longer wavelength needs few points
 _FOLD_WAVELENGTH = 30.0  # mm, so that neighbouring sulci are some 15 mm apart
-_SHARED_FOLDS = 0.9  # amplitude of the folding pattern that all people share, of 1 in all
+_SHARED_FOLDS = 0.8  # amplitude of the folding pattern that all people share, of 1 in all
 
 
 @dataclass(frozen=True)
