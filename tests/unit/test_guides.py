@@ -81,6 +81,9 @@ def test_a_model_that_is_guided_by_an_early_moment_has_it_with_it(tmp_path):
     guide = "early/512/unet/diffusion_pytorch_model.safetensors"
     assert guide in record_of(model)["files"] and not (model / "early/1024").exists()
     assert "no guidance" in card_of(model)
+    assert "draws without guidance" not in card_of(model)
+    # Who holds it can tell more of the patients, and is told so.
+    assert "calibrated membership attack" in card_of(model)
     # Its scale can be asked for, and it is the early moment that it then leads away from.
     plain, led = (
         synthcohort.generate(model, "A", 2, guidance=scale, hardware=HARDWARE) for scale in (1, 3)
@@ -93,7 +96,11 @@ def test_a_model_that_is_guided_by_an_early_moment_has_it_with_it(tmp_path):
     again = synthcohort.generate(model, "A", 3, seed=SEED, guidance=3, hardware=HARDWARE)
     assert np.array_equal(again, drawn["images"][drawn["labels"] == 0])
     told = "autoguidance of scale 3 at noise levels from 0.2 to 0.9 of T"
-    assert told in card_of(write(folder, stronger))
+    card = card_of(write(folder, stronger))
+    assert told in card and "draws without guidance: these are not" in card
+    plainer = generators.system(sampling={"guide": "withheld"})
+    model = write(folder, plainer)
+    assert not (model / "early").exists() and "early/" not in card_of(model)
     shutil.rmtree(folder / "diffusion/early")
     for draw in (sampled, write):
         with pytest.raises(UserError, match=r"no denoiser of an early moment.*guide: withheld"):

@@ -25,6 +25,8 @@ def example(record: Record, config: Mapping[str, Mapping[str, Any]]) -> str:
     imported = [kind, solver] if ours else ["AutoencoderKL", kind, solver]
     decoding, said = _decoding(network, autoencoder)
     condition, told = _condition(record, unet, place)
+    if record.sampling.guidance != 1:
+        said += "\nIt draws without guidance: these are not the images that were measured."
     return f"""## In plain diffusers
 
 {said}

@@ -23,6 +23,13 @@ whether its patient was in the training), or train it further. The audit looked 
 samples, and at the model as far as the figures above say. No differential privacy bounds the \
 rest. **Whoever passes the model on decides that this can be borne by the people in the data; \
 where only the images are needed, pass on only those.**"""
+_GUIDED = """
+
+In `early/` lies the denoiser as it was early in its training, which guides the samples. It knows \
+what all images have in common and little of single ones: held against it, the model's loss tells \
+more surely whether a patient was in the training (a calibrated membership attack; the membership \
+figure above, where there is one, has tried that, too). Whoever wants to hand on less draws with \
+`sampling.guide: withheld`, and `early/` is left out."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class Facts:
 
 def card(record: Record, facts: Facts) -> str:
     """README.md of a model's folder."""
+    guided = _GUIDED if record.sampling.guide == "early" else ""
     sections = (
         _front_matter(record),
         _what(record),
@@ -46,7 +54,7 @@ def card(record: Record, facts: Facts) -> str:
         example(record, facts.config),
         _how_made(record, facts.system),
         _evidence(facts),
-        f"## Privacy\n\n{_gates(facts)}\n{_GIVES_AWAY}\n",
+        f"## Privacy\n\n{_gates(facts)}\n{_GIVES_AWAY}{guided}\n",
         _limits(),
         f"## Licence and origin\n\n{_terms(record)}",
     )
