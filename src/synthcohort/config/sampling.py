@@ -23,7 +23,9 @@ class Sampling(Settings):
     guide: Literal["withheld", "early"] = "early"
     """What guidance leads away from: the denoiser told neither label nor attributes
     (classifier-free guidance, Ho 2022), which makes images more alike, or the denoiser as it was
-    after an eighth of its training, told the same (autoguidance, Karras 2024)."""
+    after an eighth of its training, told the same (autoguidance, Karras 2024). The trained model
+    (`model/`) then holds that one as well, whatever `guidance` is, and whoever gets it can tell
+    more surely who was in the training; hand on images only, or take `withheld`."""
     guidance_interval: tuple[Share, Share] = (0.2, 0.8)
     """From which noise level to which samples are guided, as shares of diffusion.steps (1: noise
     alone; Kynkäänniemi 2024). A step outside costs one network evaluation."""
