@@ -6,8 +6,8 @@
 What the contestants are is said at the head of each file in benchmarks/peers/. All learn from the
 train images of the cohort that config/<data>.yaml prepares (made by the workflow in results/ of the
 current folder where it is not there), for --minutes on --cores; all then draw as many images as
-are compared, asking their denoiser for each 20 times. Sampling does not count as training, and is
-reported.
+are compared, asking their denoiser for each at most 20 times. Sampling does not count as training,
+and is reported.
 
 They take turns of ten seconds, so that what else the machine does meets all alike. Time is that
 which processors worked for a contestant, cores × minutes of it; on a machine that does nothing
@@ -44,7 +44,7 @@ from synthcohort.tracking.journal import environment
 REPOSITORY = Path(__file__).parents[1]
 WORK = Path("results", "peers")
 EVALUATIONS = 20
-"""Of the denoiser for an image: what this project's configurations take."""
+"""At most, of the denoiser for an image. Ours takes fewer: its ten steps are not all guided."""
 
 
 def main() -> None:
@@ -96,7 +96,8 @@ def main() -> None:
     text = (
         f"\n## {given.data}, {given.minutes:g} minutes {kind}, {date.today()}\n\n"
         f"On {cores}; torch {machine['packages']['torch']}; N = {len(task.asked)} images each, "
-        f"{EVALUATIONS} evaluations of the denoiser an image, seed {system.seed}, one run.\n\n"
+        f"at most {EVALUATIONS} evaluations of the denoiser an image, seed {system.seed}, one "
+        "run.\n\n"
         f"{table(found, len(task.asked))}"
     )
     print(text, end="")

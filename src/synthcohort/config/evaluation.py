@@ -34,7 +34,7 @@ class Evaluation(Settings):
     """Guidance scales that are compared, beside sampling.guidance."""
     guidance_images: Annotated[int, Field(ge=2)] = 100
     """Images drawn at each of them, and with the weights of each early moment of the training;
-    every scale but 1 costs two network evaluations a step."""
+    every scale but 1 costs two network evaluations a step in `sampling.guidance_interval`."""
     membership_patients: Positive = 2_000
     """Most patients of each split on whom membership inference is tried, drawn at random."""
     neighbours: Positive = 10
