@@ -145,10 +145,18 @@ def test_a_unet_that_cannot_fit_is_refused(tmp_path):
         started(tmp_path / "text/unet")
 
 
-@pytest.mark.parametrize("place", ["run", "run/diffusion", "run/diffusion/unet"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("run", "run/diffusion", "run/diffusion/unet"),
+        *("run/diffusion/early/8", "run/model/early/8/unet", "link"),
+    ],
+)
 def test_weights_of_restricted_images_need_their_terms_named(tmp_path, place):
     unet_of_a_run(tmp_path / "run")
-    (tmp_path / "run/model").mkdir()
+    for early in ("diffusion/early/8/unet", "model/early/8/unet"):
+        shutil.copytree(tmp_path / "run/diffusion/unet", tmp_path / "run" / early)
+    (tmp_path / "link").symlink_to("run/diffusion/unet")
     terms = {"terms": {"gated": True, "name": "the agreement"}}
     (tmp_path / "run/model/model.json").write_text(json.dumps(terms))
     with pytest.raises(UserError, match=r"start\.licence: .* under the terms 'the agreement'"):

@@ -86,6 +86,8 @@ def test_a_training_goes_on_from_given_weights(system):
     assert losses(system, "onwards-too")[0] < losses(system, "diffusion")[0]
     told = json.loads((system / "onwards-too/unet" / RECORD).read_text())
     assert told["network"] == "UNet2DModel" and told["adapted"] == []
+    early = sorted((system / "onwards-too/early").glob("*/unet"))
+    assert early and all(json.loads((of / RECORD).read_text()) == told for of in early)
     # Started from what had started: the origin of the origin is told.
     trained.autoencoder(system, "third", starting(AUTOENCODER, system / "onwards", images=16))
     told = json.loads((system / "third" / RECORD).read_text())

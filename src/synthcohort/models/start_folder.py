@@ -91,11 +91,12 @@ def find(start: "config.Start", part: Part) -> Path:
 def _restricted(part: Part, place: Path) -> tuple[str, ...]:
     """The terms of restricted images that a model of ours was trained on, as far as the record of
     its run and those of what it had started from say."""
-    run = place.parent, place.parent / "model", place.parent.parent / "model"
-    records = [folder / "model.json" for folder in run if (folder / "model.json").is_file()]
-    terms = mapping(part, records[0]).get("terms") if records else None
-    gated = isinstance(terms, dict) and terms.get("gated")
-    names, step = [str(terms.get("name"))] if gated else [], recorded(place)
+    # The record of a run lies in its `model/`, and early moments four folders below the run.
+    above = (*place.absolute().parents[:4], *place.resolve().parents[:4])
+    records = [folder / name for folder in above for name in ("model.json", "model/model.json")]
+    told = [mapping(part, path).get("terms") for path in records if path.is_file()]
+    names = [str(of.get("name")) for of in told if isinstance(of, dict) and of.get("gated")]
+    step = recorded(place)
     while step is not None:
         names, step = [*names, *step.restricted], step.before
     return tuple(dict.fromkeys(names))

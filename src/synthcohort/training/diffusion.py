@@ -212,7 +212,9 @@ def train_diffusion(
         (folder / LAYERS).write_text(table, encoding="utf-8")
         for images, weights in kept.averages().items():
             denoiser.load_state_dict(weights)
-            denoiser.save_pretrained(folder_of_early(folder, images) / "unet")
+            early = folder_of_early(folder, images) / "unet"
+            denoiser.save_pretrained(early)
+            record(early, given)
     write_json(history, state.history)
     taken = kept.snapshots()
     with atomic_file(snapshots) as temporary:
