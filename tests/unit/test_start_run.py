@@ -8,10 +8,12 @@ import generators
 import pytest
 import torch
 import trained
+import yaml
 from safetensors.torch import load_file, save_file
 from starts import autoencoder_kl
 from trained import AUTOENCODER, DIFFUSION
 
+import synthcohort
 from synthcohort.config import Autoencoder
 from synthcohort.export.verify import verify
 from synthcohort.models.start_folder import RECORD, WEIGHTS, GivenWeights, record
@@ -130,7 +132,14 @@ def test_the_cards_tell_where_weights_began(begun):
         assert "derive from restricted data** (the study's agreement)" in card
     assert "took no part in any training of this run" in (export / "README.md").read_text()
     assert "CC BY-NC 4.0" in (model / "LICENSE.md").read_text()
+    head = yaml.safe_load((model / "README.md").read_text().split("---\n")[1])
+    assert "under the terms “the study's agreement”" in head["extra_gated_prompt"]
     assert generators.record_of(model)["given_weights"][0]["sha256"] == GIVEN.sha256
+
+
+def test_who_draws_from_such_a_model_is_told(begun, capsys):
+    synthcohort.generate(begun[1], "A", 1, hardware=generators.HARDWARE)
+    assert "under the terms the study's agreement, which hold" in capsys.readouterr().err
 
 
 def test_machines_are_told_too(begun):
@@ -139,7 +148,10 @@ def test_machines_are_told_too(begun):
     assert stated["given_weights"] == [GIVEN.model_dump(mode="json")]
     derived = json.loads((export / "croissant.json").read_text())["prov:wasDerivedFrom"]
     assert derived[1]["license"] == "CC BY-NC 4.0"
-    assert verify(export)[1] == []
+    conditions = json.loads((export / "croissant.json").read_text())["usageInfo"]
+    assert "given weights (the study's agreement)" in json.dumps(conditions)
+    told, faults = verify(export)
+    assert faults == [] and any("terms: the study's agreement. They are res" in x for x in told)
 
 
 def test_a_run_that_began_at_random_says_nothing_of_it(tmp_path):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from synthcohort.export import card_use
+from synthcohort.export import card_use, given_weights
 from synthcohort.export.checksums import NAME as SUMS
 from synthcohort.export.croissant_records import NAME, record_sets, resources, single
 from synthcohort.export.statement import Statement
@@ -194,13 +194,15 @@ def _conditions(stated: Statement) -> dict[str, Any]:
             "description": "Name the dataset and its version, as in citeAs.",
         },
     }
-    if stated.origin.gated:
-        told["odrl:prohibition"].append(
-            {
-                "@type": "odrl:Prohibition",
-                "odrl:action": {"@id": "odrl:distribute"},
-                "description": "To pass it on without having seen to it that the terms of the real "
-                f"images ({stated.origin.terms}) allow that.",
-            }
-        )
+    of = [f"real images ({stated.origin.terms})"] if stated.origin.gated else []
+    of += [f"given weights ({name})" for name in given_weights.restricted(stated.given_weights)]
+    told["odrl:prohibition"] += [
+        {
+            "@type": "odrl:Prohibition",
+            "odrl:action": {"@id": "odrl:distribute"},
+            "description": "To pass it on without having seen to it that the terms of the "
+            f"{restricted} allow that.",
+        }
+        for restricted in of
+    ]
     return told

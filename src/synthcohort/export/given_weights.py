@@ -24,7 +24,7 @@ def section(given: Sequence[GivenWeights]) -> str:
         f"states them: {'; before that, '.join(step.licence for step in _line(one))}.\n"
         for one in given
     )
-    names = dict.fromkeys(name for one in given for name in one.restricted)
+    names = restricted(given)
     gate = (
         f"""
 **The given weights derive from restricted data** ({"; ".join(names)}). Their user has named these
@@ -41,6 +41,11 @@ those weights hold may come through unseen. Had they seen held-out patients of t
 figures would look better than they are. Whoever passes this on has to see that the terms of the
 given weights allow it.
 """
+
+
+def restricted(given: Sequence[GivenWeights]) -> list[str]:
+    """The terms of restricted images that any of them derive from."""
+    return list(dict.fromkeys(name for one in given for name in one.restricted))
 
 
 def _line(given: GivenWeights) -> Iterator[GivenWeights]:

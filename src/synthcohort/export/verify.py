@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from synthcohort.errors import UserError
-from synthcohort.export import card_check, checksums, contents, croissant
+from synthcohort.export import card_check, checksums, contents, croissant, given_weights
 from synthcohort.export.statement import Statement
 from synthcohort.files import sha256
 
@@ -103,6 +103,10 @@ def _told(folder: Path, stated: Statement, results: Mapping[str, Any]) -> list[s
     by = f", by {stated.creator}" if stated.creator else ""
     counts = ", ".join(f"{count} {part}" for part, count in stated.images.items())
     gated = " They are restricted: whoever passes the dataset on has to see to it."
+    names = "; ".join(given_weights.restricted(stated.given_weights))
+    began = (
+        [f"Began:     with weights of restricted images; terms: {names}.{gated}"] if names else []
+    )
     contact = [f"Contact:   {stated.contact}"] if stated.contact else []
     return [
         f"{stated.title}, version {stated.version}{day}",
@@ -110,6 +114,7 @@ def _told(folder: Path, stated: Statement, results: Mapping[str, Any]) -> list[s
         f"Made:      by {software.name} {software.version}{at}{by}",
         f"From:      {stated.origin.images}; terms: {stated.origin.terms}."
         + (gated if stated.origin.gated else ""),
+        *began,
         f"Licence:   {stated.licence}",
         f"Audit:     {card_check.audit_in_words(results)}",
         *contact,

@@ -13,6 +13,7 @@ import numpy as np
 
 from synthcohort.cohort import number_text
 from synthcohort.errors import UserError
+from synthcohort.export import given_weights
 from synthcohort.export.imagefolder import write_png
 from synthcohort.files import atomic_directory
 from synthcohort.generator.loaded_model import Attributes, Generator
@@ -175,6 +176,12 @@ def _loaded(
             print(
                 f"Note: the model derives from {record.terms.source}, under the terms "
                 f"{record.terms.name!r}, which hold for its images too. {record.terms.note}",
+                file=sys.stderr,
+            )
+        if names := given_weights.restricted(record.given_weights):
+            print(
+                "Note: the model began with weights of restricted images, under the terms "
+                f"{'; '.join(names)}, which hold for its images too.",
                 file=sys.stderr,
             )
         yield Generator(folder, record, hardware, images), folder

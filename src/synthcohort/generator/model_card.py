@@ -75,11 +75,18 @@ def _front_matter(record: Record) -> str:
         "pipeline_tag": "unconditional-image-generation",
         "tags": ["synthetic", "medical", "diffusion", "synthcohort"],
     }
+    prompt = ""
     if record.terms.gated:
-        values["extra_gated_prompt"] = (
+        prompt = (
             f"This model derives from {record.terms.source}, under the terms "
-            f"“{record.terms.name}”. {record.terms.note}".strip()
+            f"“{record.terms.name}”. {record.terms.note} "
         )
+    if names := given_weights.restricted(record.given_weights):
+        prompt += (
+            f"It began with weights of restricted images, under the terms “{'; '.join(names)}”."
+        )
+    if prompt:
+        values["extra_gated_prompt"] = prompt.strip()
     return f"---\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}---\n"
 
 
