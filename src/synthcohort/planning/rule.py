@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from synthcohort.config import Autoencoder, Diffusion, Sampling
 
-Settings = TypeVar("Settings", Autoencoder, Diffusion)
+Section = TypeVar("Section", Autoencoder, Diffusion)
 
 AUTOENCODER_SHARE = 0.3
 """The autoencoder's part of the time that is left for the steps of both trainings."""
@@ -103,7 +103,7 @@ def denoisers(
     ]
 
 
-def of_length(settings: Settings, images: int) -> Settings:
+def of_length(settings: Section, images: int) -> Section:
     """The same training with so many images, and what depends on their number."""
     most = WARMUP if settings.optimizer == "muon" else HEAVY_WARMUP
     lengths = {"images": images, "warmup_images": min(most, images // 10)}
