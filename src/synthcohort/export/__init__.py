@@ -18,7 +18,7 @@ from synthcohort.export.assignment import assign, lacking
 from synthcohort.export.card_loading import files
 from synthcohort.export.statement import state
 from synthcohort.files import atomic_directory, read_json, write_json
-from synthcohort.models.start_folder import recorded
+from synthcohort.models.start_folder import recorded_of
 from synthcohort.samples import shards
 from synthcohort.tracking.journal import Journal, git_revision
 
@@ -113,7 +113,7 @@ def export(
             "Distance to the nearest train image, of real test images and of synthetic images.",
         ),
     }
-    given = [one for one in map(recorded, (autoencoder, diffusion / "unet")) if one]
+    given = recorded_of(autoencoder, diffusion)
     stated = state(system, samples, sampled, split, git_revision(), given)
     entries = summary.entries(results, audit)
     read = readings(entries, audited)

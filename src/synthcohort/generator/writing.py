@@ -14,7 +14,7 @@ from synthcohort.files import atomic_directory, digest, read_json, sha256, write
 from synthcohort.generator import model_card
 from synthcohort.generator.model_folder import CARD, LICENCE, RECORD, Audit, Label, Record, Terms
 from synthcohort.models import SEEN, folder_of_guide
-from synthcohort.models.start_folder import recorded
+from synthcohort.models.start_folder import GivenWeights, recorded_of
 from synthcohort.results import registry, summary
 from synthcohort.tracking.journal import Journal
 
@@ -60,9 +60,8 @@ def write_model(
             shutil.copyfile(diffusion / name, folder / name)
         names = read_json(diffusion / "labels.json")["names"]
         images = read_json(diffusion / SEEN)["images"]
-        record = _record(system, data, names, images, audited)
-        given = tuple(one for one in map(recorded, (autoencoder, diffusion / "unet")) if one)
-        record = record.model_copy(update={"given_weights": given})
+        given = recorded_of(autoencoder, diffusion)
+        record = _record(system, data, names, images, audited, given)
         facts = model_card.Facts(
             system=system,
             config={
@@ -89,7 +88,12 @@ def write_model(
 
 
 def _record(
-    system: config.Config, data: Cohort, names: list[str], images: int, audited: dict
+    system: config.Config,
+    data: Cohort,
+    names: list[str],
+    images: int,
+    audited: dict,
+    given: tuple[GivenWeights, ...],
 ) -> Record:
     if names != data.label_names:
         raise UserError(
@@ -121,5 +125,6 @@ def _record(
             gated=terms.gated,
             acknowledged=system.export.acknowledge if terms.gated else "",
         ),
+        given_weights=given,
         files={},
     )

@@ -207,6 +207,15 @@ def recorded(folder: Path) -> "GivenWeights | None":
         raise UserError(f"{path}: not a record of given weights ({error}); remove it") from None
 
 
+def recorded_of(autoencoder: Path, diffusion: Path) -> tuple[GivenWeights, ...]:
+    """What the networks of a run have started from; none for those from random weights.
+
+    Raises:
+        UserError: as `recorded`.
+    """
+    return tuple(one for one in map(recorded, (autoencoder, diffusion / "unet")) if one)
+
+
 def fault(part: Part, path: Path, what: str) -> UserError:
     """An error in what `start.folder` of a section names."""
     return UserError(f"{part}.start.folder: {path}: {what}")
