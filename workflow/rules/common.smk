@@ -93,15 +93,16 @@ def options_of(models):
     return " ".join(f"--{name} {MODELS[name]}" for name in models)
 
 
-def given_weights(section, part):
+def start_files(part):
     """The files of the weights that a training starts from."""
+    start = getattr(SYSTEM, part).start
     try:
-        files = start_folder.files(section.start, part)
+        files = start_folder.files(start, part)
     except UserError as error:
         raise WorkflowError(str(error))
     if any(path.resolve().is_relative_to(Path(RESULTS).resolve()) for path in files):
         raise WorkflowError(
-            f"{part}.start.folder: {section.start.folder} is in {RESULTS}, which this run is going"
+            f"{part}.start.folder: {start.folder} is in {RESULTS}, which this run is going"
             " to write; copy the weights elsewhere, or give this system another name"
         )
     return files
@@ -113,10 +114,7 @@ def content_of(files):
     return lambda wildcards: digest([sha256(path) for path in files])
 
 
-FIRST_WEIGHTS = {
-    part: given_weights(section, part)
-    for part, section in (("autoencoder", SYSTEM.autoencoder), ("diffusion", SYSTEM.diffusion))
-}
+FIRST_WEIGHTS = {part: start_files(part) for part in ("autoencoder", "diffusion")}
 
 SYSTEM_JSON = as_json(SYSTEM)
 
