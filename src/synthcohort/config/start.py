@@ -16,8 +16,8 @@ class Start(Settings):
     The cards name it as it stands here; of an absolute path its last two parts."""
     licence: Annotated[str, Field(min_length=1)]
     """The licence or terms of these weights, and of what they were trained on as far as you know;
-    the cards tell it. Weights of a run on restricted images are refused unless the terms of these
-    are named here; of others, you have to see to it yourself."""
+    the cards tell it. Weights of a run on restricted images that has written its `model/` are
+    refused unless the terms of these are named here; of others, you have to see to it yourself."""
 
 
 class AutoencoderStart(Start):
