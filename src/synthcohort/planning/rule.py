@@ -129,4 +129,5 @@ def _suits_kl(size: tuple[int, int]) -> bool:
 
 def _presets(gigabytes: float) -> tuple:
     """Those that fit into so much memory, at least the smallest."""
-    return tuple(row for row in PRESETS if row[0] <= gigabytes) or PRESETS[:1]
+    # A card has some per cent less than the round number that it is sold by.
+    return tuple(row for row in PRESETS if row[0] <= 1.05 * gigabytes) or PRESETS[:1]
