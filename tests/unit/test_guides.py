@@ -1,5 +1,6 @@
 """What samples are led away from, and at which noise levels."""
 
+import json
 import shutil
 
 import generators
@@ -105,6 +106,18 @@ def test_a_model_that_is_guided_by_an_early_moment_has_it_with_it(tmp_path):
     for draw in (sampled, write):
         with pytest.raises(UserError, match=r"no denoiser of an early moment.*guide: withheld"):
             draw(folder, of)
+
+
+def test_a_model_of_a_version_without_guides_draws_as_it_did(tmp_path):
+    then = {"guide": "withheld", "guidance": 2, "guidance_interval": [0, 1]}
+    of = generators.system(sampling=then)
+    model = write(make_run(tmp_path / "tiny", of), of)
+    made = synthcohort.generate(model, "A", 2, hardware=HARDWARE)
+    record = record_of(model)
+    del record["sampling"]["guide"], record["sampling"]["guidance_interval"]
+    (model / "model.json").write_text(json.dumps(record))
+    again = synthcohort.generate(model, "A", 2, hardware=HARDWARE)
+    assert np.array_equal(made, again)
 
 
 @pytest.mark.parametrize("interval", [(0.6, 0.2), (0.5, 0.5), (-0.1, 1), (0, 1.5), (0,)])

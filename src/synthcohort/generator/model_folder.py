@@ -11,13 +11,13 @@
 Nothing in it can run code when it is opened: weights are safetensors, all else is text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from synthcohort.config import Sampling
 from synthcohort.errors import UserError
@@ -87,6 +87,14 @@ class Record(Settings):
     """Those that a training started from."""
     files: dict[str, str]
     """Of every other file its sha256."""
+
+    @field_validator("sampling", mode="before")
+    @classmethod
+    def _before_guides(cls, sampling: Any) -> Any:
+        """A model of a version that knew one guide and no interval draws as it did then."""
+        if isinstance(sampling, Mapping) and "guide" not in sampling:
+            return {"guide": "withheld", "guidance_interval": [0, 1]} | sampling
+        return sampling
 
     @property
     def warning(self) -> str:
