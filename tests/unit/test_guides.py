@@ -15,6 +15,7 @@ from synthcohort.config import Diffusion, Sampling
 from synthcohort.diffusion import sampling
 from synthcohort.diffusion.schedule import build_schedule
 from synthcohort.errors import UserError
+from synthcohort.models import folder_of_guide, moments
 
 
 class Network:
@@ -118,6 +119,21 @@ def test_a_model_of_a_version_without_guides_draws_as_it_did(tmp_path):
     (model / "model.json").write_text(json.dumps(record))
     again = synthcohort.generate(model, "A", 2, hardware=HARDWARE)
     assert np.array_equal(made, again)
+
+
+def test_the_guide_is_the_first_early_moment_whatever_else_lies_there(tmp_path):
+    for name in ("1024", "512", ".ipynb_checkpoints", "notes", "²"):
+        (tmp_path / "early" / name).mkdir(parents=True)
+    (tmp_path / "seen.json").write_text('{"images": 2048}')
+    assert list(moments(tmp_path)) == [512, 1024, 2048]
+    assert folder_of_guide(tmp_path) == tmp_path / "early/512"
+
+
+def test_a_training_of_one_step_has_a_guide(tmp_path):
+    (tmp_path / "early/64").mkdir(parents=True)
+    (tmp_path / "seen.json").write_text('{"images": 64}')
+    assert moments(tmp_path) == {64: tmp_path}
+    assert folder_of_guide(tmp_path) == tmp_path / "early/64"
 
 
 @pytest.mark.parametrize("interval", [(0.6, 0.2), (0.5, 0.5), (-0.1, 1), (0, 1.5), (0,)])

@@ -225,26 +225,31 @@ def folder_of_guide(path: Path) -> Path:
     Raises:
         UserError: none was kept.
     """
-    early, *_ = moments(path).values()
-    if early == Path(path):
-        raise UserError(
-            f"{path}: holds no denoiser of an early moment (early/), which `sampling.guide: early` "
-            "needs: train the diffusion model again, or take `guide: withheld`"
-        )
-    return early
+    if early := _early(Path(path)):
+        return early[min(early)]
+    raise UserError(
+        f"{path}: holds no denoiser of an early moment (early/), which `sampling.guide: early` "
+        "needs: train the diffusion model again, or take `guide: withheld`"
+    )
 
 
 def moments(path: Path) -> dict[int, Path]:
     """The U-Nets in a stage's folder (`diffusion/`), for `load_denoiser`, by the images that they
     have seen, in that order: those of early moments and, last, the trained one.
 
-    A folder of a version that kept none has the trained one alone, with 0 for images not known.
+    A training of one step has the trained one alone, which is its early moment, too; so has a
+    folder of a version that kept none, with 0 for images not known.
     """
     path = Path(path)
-    early = {int(folder.name): folder for folder in path.glob("early/*/")}
     seen = path / SEEN
     images = json.loads(seen.read_text(encoding="utf-8"))["images"] if seen.exists() else 0
-    return dict(sorted(early.items())) | {images: path}
+    return dict(sorted(_early(path).items())) | {images: path}
+
+
+def _early(path: Path) -> dict[int, Path]:
+    # Other programs leave folders of their own, such as .ipynb_checkpoints.
+    folders = (folder for folder in path.glob("early/*/") if folder.name.isdecimal())
+    return {int(folder.name): folder for folder in folders}
 
 
 def parameters(model: "nn.Module") -> dict[str, int]:
