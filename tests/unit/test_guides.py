@@ -13,7 +13,7 @@ from pydantic import ValidationError
 import synthcohort
 from synthcohort.config import Diffusion, Sampling
 from synthcohort.diffusion import sampling
-from synthcohort.diffusion.schedule import build_schedule
+from synthcohort.diffusion.schedule import build_sampler, build_schedule
 from synthcohort.errors import UserError
 from synthcohort.models import folder_of_guide, moments
 
@@ -134,6 +134,32 @@ def test_a_training_of_one_step_has_a_guide(tmp_path):
     (tmp_path / "seen.json").write_text('{"images": 64}')
     assert moments(tmp_path) == {64: tmp_path}
     assert folder_of_guide(tmp_path) == tmp_path / "early/64"
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm-solver++"])
+@pytest.mark.parametrize("steps", [1, 11, 30])
+def test_settings_know_the_noise_levels_of_the_samplers(sampler, steps):
+    settings = Sampling(sampler=sampler, steps=steps)
+    solver = build_sampler(build_schedule(Diffusion(images=1, steps=300)), settings)
+    assert (solver.timesteps / 300).tolist() == pytest.approx(settings.noise_levels(300))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"sampling": {"steps": 1}}, r"\[0.2, 0.8\] has none .* nearest 0.999"),
+        ({"sampling": {"guidance_interval": [0.4, 0.6]}}, r"none of the 3 .* nearest 0.666"),
+        (
+            {"sampling": {"guide": "withheld"}, "diffusion": {"label_dropout": 0}},
+            "guide: withheld.*diffusion.label_dropout: 0",
+        ),
+    ],
+)
+def test_guidance_that_can_do_nothing_sound_is_refused(changes, told):
+    with pytest.raises(UserError, match=told):
+        generators.system(**changes)
+    # It is not asked for.
+    generators.system(**changes | {"sampling": changes["sampling"] | {"guidance": 1}})
 
 
 @pytest.mark.parametrize("interval", [(0.6, 0.2), (0.5, 0.5), (-0.1, 1), (0, 1.5), (0,)])

@@ -4,7 +4,7 @@ The models give the check, the error text and the documentation; a section belon
 Settings about hardware (threads, device, precision) live in the Snakemake profiles.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -88,6 +88,35 @@ class Config(Settings):
             limit = f"the model has diffusion.steps: {self.diffusion.steps}"
             raise ValueError(f"sampling.steps is {self.sampling.steps}, but {limit}; lower it")
         return self
+
+    @model_validator(mode="after")
+    def _guided(self) -> "Config":
+        """Guidance that is asked for leads away from something learnt, somewhere."""
+        sampling, diffusion = self.sampling, self.diffusion
+        if sampling.guidance == 1:
+            return self
+        # Weights to start from may have learnt it.
+        untold = diffusion.label_dropout == 0 and diffusion.start is None
+        if sampling.guide == "withheld" and untold:
+            raise ValueError(
+                f"sampling.guide: withheld, with sampling.guidance: {sampling.guidance:g}, leads "
+                "away from the denoiser told nothing, but with diffusion.label_dropout: 0 it never "
+                "learns that; take a label_dropout above 0, guide: early, or guidance: 1"
+            )
+        levels = sampling.noise_levels(diffusion.steps)
+        low, high = sampling.guidance_interval
+        if not any(low <= level <= high for level in levels):
+            raise ValueError(
+                f"sampling.guidance_interval: [{low:g}, {high:g}] has none of the "
+                f"{sampling.steps} noise levels in it that sampling.steps: {sampling.steps} goes "
+                f"through, nearest {_nearest_to(levels, low, high):.3g}, so no step would be "
+                "guided; take more steps, a wider interval, or guidance: 1"
+            )
+        return self
+
+
+def _nearest_to(levels: Sequence[float], low: float, high: float) -> float:
+    return min(levels, key=lambda level: max(low - level, level - high))
 
 
 def load(path: Path) -> Config:

@@ -36,7 +36,7 @@ class Sampling(Settings):
     @classmethod
     def _rising(cls, interval: tuple[float, float]) -> tuple[float, float]:
         if interval[0] >= interval[1]:
-            raise ValueError(f"expected the lower noise level first, got {list(interval)}")
+            raise ValueError("expected two noise levels, the lower one first")
         return interval
 
     @field_validator("images")
@@ -45,3 +45,11 @@ class Sampling(Settings):
         if isinstance(images, dict) and not any(images.values()):
             raise ValueError("asks for no image of any label; give a total, or a count for a label")
         return images
+
+    def noise_levels(self, diffusion_steps: int) -> list[float]:
+        """Those that the steps begin at, as shares of `diffusion_steps`, falling: evenly spaced
+        from the last one down ("trailing", Lin 2024), as `diffusion.schedule` has them."""
+        apart = diffusion_steps / self.steps
+        return [
+            (round(diffusion_steps - i * apart) - 1) / diffusion_steps for i in range(self.steps)
+        ]
