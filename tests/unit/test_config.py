@@ -97,6 +97,19 @@ def test_an_unknown_key_is_told_with_the_nearest(keys, said):
         ({"diffusion__schedule": "sigmoid"}, "my.yaml: diffusion.schedule: "),
         ({"diffusion__attention": [True]}, "attention has 1 entries but channels 2"),
         ({"sampling__guidance": -1}, "my.yaml: sampling.guidance: "),
+        (
+            {"sampling__guidance_interval": [0.5, 0.5]},
+            "my.yaml: sampling.guidance_interval: expected two noise levels, the lower one first, "
+            "got [0.5, 0.5]",
+        ),
+        (
+            {"sampling__guidance_interval": [0.2]},
+            "sampling.guidance_interval: the value number 2 is missing, got [0.2]",
+        ),
+        (
+            {"sampling__guidance_interval": 0.5},
+            "guidance_interval: expected several values in brackets, such as [1, 2], got 0.5",
+        ),
         ({"sampling__images": {"a": 0}}, "my.yaml: sampling.images: asks for no image"),
         ({"sampling__images": {}}, "my.yaml: sampling.images: asks for no image"),
         ({"audit__quantile": 0}, "my.yaml: audit.quantile: "),

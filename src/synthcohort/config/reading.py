@@ -110,9 +110,14 @@ def _told(model: type[Settings], item: Mapping[str, Any], where: str) -> str:
     if item["type"] == "extra_forbidden":
         known = _known(model, path[:-1], item)
         return f"{where}: {key}: unknown key{_nearest(path[-1], known)}"
+    if item["type"] == "missing" and isinstance(item["input"], (list, tuple)):
+        inside, place = ".".join(path[:-1]), int(path[-1]) + 1
+        return f"{where}: {inside}: the value number {place} is missing, got {item['input']!r}"
     if item["type"] == "missing":
         return f"{where}: {key}: missing; this key has no default"
     message = item["msg"].removeprefix("Value error, ")
+    if item["type"] in ("tuple_type", "list_type"):
+        message = "expected several values in brackets, such as [1, 2]"
     if not path:  # a rule that holds between sections; its text names the keys
         return f"{where}: {message}"
     got = "" if isinstance(item["input"], Mapping) else f", got {item['input']!r}"
