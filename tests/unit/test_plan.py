@@ -7,6 +7,7 @@ import cohorts
 import numpy as np
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from synthcohort.cli import main
 from synthcohort.config import load
@@ -117,6 +118,22 @@ def test_what_cannot_be_planned_is_told(folder, clock, capsys, fault, told):
         plan(*fault)
     captured = capsys.readouterr()
     assert ended.value.code == 1 and told in captured.err and not captured.out
+
+
+def test_labels_that_are_numbers_stay_so_and_what_is_replaced_is_told(folder, clock, capsys):
+    own = CONFIG | {
+        "sampling": {"images": {0: 20, 1: 20}, "batch": 20, "steps": 50},
+        "diffusion": {"images": 9, "label_dropout": 0.3, "learning_rate": "2e-3"},
+    }
+    Path("my.yaml").write_text(yaml.safe_dump(own))
+    plan("--minutes", "5", "--write", "folder/plan.yaml")
+    written = Path("folder/plan.yaml").read_text()
+    told = " ".join(written.replace("\n#", " ").split())
+    keys = "diffusion.images, diffusion.label_dropout, sampling.steps. "
+    assert f"other values than my.yaml: {keys}" in told
+    update_config(own, yaml.safe_load(written))
+    Path("whole.yaml").write_text(yaml.safe_dump(own))
+    assert load(Path("whole.yaml")).sampling.images == {"0": 20, "1": 20}
 
 
 def test_without_a_cohort_the_command_that_makes_it_is_told(folder, capsys):

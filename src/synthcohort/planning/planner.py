@@ -21,7 +21,7 @@ from synthcohort.hardware import Hardware
 from synthcohort.hardware.memory import told_when_short
 from synthcohort.hardware.precision import chosen
 from synthcohort.planning import expected, rule, trials
-from synthcohort.planning.sections import text
+from synthcohort.planning.sections import replaced, text
 from synthcohort.planning.stage_times import Around, Systems, fitted, seconds
 
 _REPLACED = ("autoencoder", "diffusion", "sampling")
@@ -75,11 +75,13 @@ def planned(path: Path, results: Path, budget: float, hardware: Hardware, on_gpu
     ):
         best, latent, memory = _chosen(system, data, around, budget, gigabytes, hardware)
     ours = (time.thread_time() - worked) / (time.perf_counter() - clock)
+    sections = {name: getattr(best, name) for name in _REPLACED}
     comments = [
         f"A plan for {system.name}, made by `synthcohort plan`: {budget / 60:g} minutes from the "
         f"autoencoder to the samples, on {_words(device, hardware)} (snakemake --cores {cores}). "
         "Evaluation, audit and export come on top.",
         _of_cohort(data),
+        *_of_replaced(path, replaced(sections, asked)),
         "",
         *_of_times(best, around),
         "",
@@ -92,7 +94,7 @@ def planned(path: Path, results: Path, budget: float, hardware: Hardware, on_gpu
             system.prepare.size, around.train, best.autoencoder.images, best.diffusion.images
         ),
     ]
-    return text(comments, {name: getattr(best, name) for name in _REPLACED}, asked)
+    return text(comments, sections, asked)
 
 
 def _chosen(
@@ -129,11 +131,11 @@ def _chosen(
     return best, latent, memory
 
 
-def _system(path: Path) -> tuple[config.Config, dict[str, list[str]]]:
-    """The checked configuration, and the keys that stand in the sections which a plan replaces;
-    the trainings may be missing or at fault."""
+def _system(path: Path) -> tuple[config.Config, dict[str, dict[str, Any]]]:
+    """The checked configuration, and what stands in the sections which a plan replaces; the
+    trainings may be missing or at fault."""
     values = dict(reading.read(path))
-    asked = {name: _keys(values.get(name)) for name in _REPLACED}
+    asked = {name: _section(values.get(name)) for name in _REPLACED}
     for name in ("autoencoder", "diffusion"):
         if "start" in asked[name]:
             raise UserError(
@@ -144,12 +146,18 @@ def _system(path: Path) -> tuple[config.Config, dict[str, list[str]]]:
     return config.check(values | {"autoencoder": stand_in, "diffusion": stand_in}, str(path)), asked
 
 
-def _keys(section: Any) -> list[str]:
-    return [str(key) for key in section] if isinstance(section, Mapping) else []
+def _section(written: Any) -> dict[str, Any]:
+    if not isinstance(written, Mapping):
+        return {}
+    return {str(key): value for key, value in written.items()}
 
 
 def _cohort(
-    system: config.Config, results: Path, path: Path, cores: int, asked: dict[str, list[str]]
+    system: config.Config,
+    results: Path,
+    path: Path,
+    cores: int,
+    asked: Mapping[str, Mapping[str, Any]],
 ) -> Cohort:
     folder = results / system.name / "cohort"
     split = folder / "split.csv"
@@ -185,6 +193,15 @@ def _of_cohort(data: Cohort) -> str:
         f"The cohort: {len(train):,} train images of {len(set(data.patients[train])):,} patients, "
         f"{channels}×{height}×{width}; {told}."
     )
+
+
+def _of_replaced(path: Path, keys: list[str]) -> list[str]:
+    if not keys:
+        return []
+    return [
+        f"It has other values than {path}: {', '.join(keys)}. What has to stay as it was there, "
+        "write into the plan again; the times and the figures below are then others, too."
+    ]
 
 
 def _of_times(best: Systems, around: Around) -> list[str]:
