@@ -106,9 +106,12 @@ def test_networks_are_measured_and_the_plan_is_written_once(folder, monkeypatch,
     ("fault", "told"),
     [
         (["--minutes", "0"], "--minutes: expected a time above 0"),
+        (["--minutes", "1e308"], "--minutes: expected a time above 0 and of a year at most"),
         (["--minutes", "nan"], "--minutes: expected a time above 0"),
         (["--gpu-hours", "-1"], "--gpu-hours: expected a time above 0"),
         (["--gpu-hours", "2", "--device", "cpu"], "no GPU here"),
+        (["--minutes", "0.2"], "12 seconds are too few here"),
+        (["--minutes", "0.0001"], "0.006 seconds are too few here"),
         (["--minutes", "0.2"], "Give at least"),
         (["--minutes", "5", "--results", "elsewhere"], "there is no prepared cohort yet"),
     ],
@@ -118,6 +121,23 @@ def test_what_cannot_be_planned_is_told(folder, clock, capsys, fault, told):
         plan(*fault)
     captured = capsys.readouterr()
     assert ended.value.code == 1 and told in captured.err and not captured.out
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("my.yaml/plan.yaml", "my.yaml is a file, not a folder"),
+        ("my.yaml/new/plan.yaml", "my.yaml is a file, not a folder"),
+        ("", "is a folder; name a new file"),
+        ("results", "is a folder; name a new file"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_tried(
+    folder, clock, capsys, file, told
+):
+    with pytest.raises(SystemExit):
+        plan("--minutes", "5", "--write", file)
+    assert told in capsys.readouterr().err and not clock
 
 
 def test_labels_that_are_numbers_stay_so_and_what_is_replaced_is_told(folder, clock, capsys):

@@ -1,6 +1,7 @@
 """The arguments of `synthcohort plan`; what it needs is imported when it runs."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from synthcohort.hardware.variables import before_torch
 
 if TYPE_CHECKING:
     from synthcohort.hardware import Hardware
+
+_MOST_MINUTES = 366 * 24 * 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,14 +35,16 @@ def run(given: argparse.Namespace, hardware: "Hardware") -> None:
     """Print the plan, or write it and print its comments.
 
     Raises:
-        UserError: as `planner.planned`; the time is none, or the file to write is there already.
+        UserError: as `planner.planned`; the time is none or above a year; the file to write is
+            there already, or cannot be written.
     """
     on_gpu = given.gpu_hours is not None
     minutes = 60 * given.gpu_hours if on_gpu else given.minutes
-    if not 0 < minutes < float("inf"):
-        raise UserError(f"--{'gpu-hours' if on_gpu else 'minutes'}: expected a time above 0")
-    if given.write and given.write.exists():
-        raise UserError(f"{given.write}: is there already, and a plan is made once; name a new one")
+    if not 0 < minutes <= _MOST_MINUTES:
+        option = "--gpu-hours" if on_gpu else "--minutes"
+        raise UserError(f"{option}: expected a time above 0 and of a year at most")
+    if given.write:
+        _require_writable(given.write)
     before_torch()
     from synthcohort.files import atomic_file
     from synthcohort.planning.planner import planned
@@ -52,3 +57,15 @@ def run(given: argparse.Namespace, hardware: "Hardware") -> None:
         temporary.write_text(text, encoding="utf-8")
     print(text[: text.index("\n\n")])
     print(f"{given.write}: written, for --configfile {given.configfile} {given.write}")
+
+
+def _require_writable(path: Path) -> None:
+    """Before half a minute's measuring, in place of after it."""
+    if path.is_dir():  # "" is the current folder
+        raise UserError(f"--write: {path} is a folder; name a new file, such as my-plan.yaml")
+    if path.exists():
+        raise UserError(f"{path}: is there already, and a plan is made once; name a new one")
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        why = "cannot be written to" if nearest.is_dir() else "is a file, not a folder"
+        raise UserError(f"--write: {path}: {nearest} {why}; name a file elsewhere")

@@ -67,9 +67,9 @@ def fitted(planned: Systems, around: Around, budget: float) -> Systems:
     if min(images.values()) < rule.LEAST_IMAGES:
         least = fixed + max(rule.LEAST_IMAGES * steps[name] / shares[name] for name in shares)
         raise UserError(
-            f"{_minutes(budget)} minutes are too few here: starting the stages, encoding "
+            f"{_time(budget)} are too few here: starting the stages, encoding "
             f"{around.images:,} images and drawing {plan.total(planned.sampling):,} samples take "
-            f"{_minutes(fixed)}, and what is left trains next to nothing. Give at least "
+            f"{_time(fixed)}, and what is left trains next to nothing. Give at least "
             f"{_minutes(1.02 * least, up=True)} minutes, or ask for fewer samples "
             "(sampling.images)"
         )
@@ -106,6 +106,10 @@ def _around(planned: Systems, around: Around) -> dict[str, float]:
         "sampling": max(max(jobs), sum(jobs) / around.at_once),
         "Snakemake": _SNAKEMAKE * start,
     }
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2g} seconds" if seconds < 60 else f"{_minutes(seconds)} minutes"
 
 
 def _minutes(seconds: float, up: bool = False) -> str:
