@@ -19,6 +19,7 @@ Prints a Markdown table and appends it to benchmarks/peers.md.
 
 import argparse
 import json
+import math
 import os
 import shutil
 import signal
@@ -50,10 +51,10 @@ EVALUATIONS = 20
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", choices=("mnist", "chest_xray"), required=True)
-    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--minutes", type=_minutes, required=True)
     parser.add_argument("--cores", choices=("1", "all"), default="1")
     parser.add_argument("--clock", choices=("cpu", "wall"), default="cpu")
-    parser.add_argument("--n", type=int, default=400, help="images that each draws")
+    parser.add_argument("--n", type=_number, default=400, help="images that each draws")
     parser.add_argument("--only", nargs="+", choices=PACKAGES, default=list(PACKAGES))
     given = parser.parse_args()
     # So that contestants are ended too.
@@ -103,6 +104,19 @@ def main() -> None:
     print(text, end="")
     with (REPOSITORY / "benchmarks" / "peers.md").open("a", encoding="utf-8") as file:
         file.write(text)
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0 < minutes < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a time above 0, got {text}")
+    return minutes
+
+
+def _number(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {text}")
+    return int(text)
 
 
 def prepare(path: Path, results: Path, threads: int) -> None:

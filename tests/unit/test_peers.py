@@ -1,5 +1,6 @@
 """The peers' benchmark: turns, the contract of a contestant, the scorer and its table."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -99,6 +100,17 @@ def test_batches_go_through_all_images_before_one_comes_again(tmp_path):
     batches = contract.batches(given, images, np.arange(10), 4)
     seen = np.concatenate([next(batches)[1].numpy() for _ in range(5)])
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+
+
+@pytest.mark.parametrize("fault", [("--minutes", "-1"), ("--minutes", "nan"), ("--n", "0")])
+def test_no_time_and_no_images_are_refused_at_once(monkeypatch, capsys, fault):
+    spec = importlib.util.spec_from_file_location("peers_command", BENCHMARKS / "peers.py")
+    command = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(command)
+    monkeypatch.setattr(sys, "argv", ["peers.py", "--data", "mnist", "--minutes", "1", *fault])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert f"argument {fault[0]}: expected" in capsys.readouterr().err
 
 
 @pytest.fixture
