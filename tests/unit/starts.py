@@ -43,10 +43,16 @@ def unet_of_a_run(folder: Path, labels=("A", "B"), attributes=(), **changes) -> 
     settings = diffusion(channels=(8, 16), blocks=1, **changes)
     model = build_denoiser(settings, (2, 8, 8), len(labels), len(attributes)).eval()
     model.save_pretrained(folder / "diffusion/unet")
-    for name, names in (("labels", labels), ("attributes", attributes)):
-        (folder / f"diffusion/{name}.json").write_text(json.dumps({"names": list(names)}))
+    for name, said in (("labels", {"names": [*labels]}), ("attributes", standard(attributes))):
+        (folder / f"diffusion/{name}.json").write_text(json.dumps(said))
     scheduler().save_pretrained(folder / "diffusion/scheduler")
     return model
+
+
+def standard(attributes, mean=0.0, std=2.0) -> dict[str, list]:
+    """Names, mean and std of attributes over train."""
+    names = [*attributes]
+    return {"names": names, "mean": [mean] * len(names), "std": [std] * len(names)}
 
 
 def unet_of_others(folder: Path, **changes) -> UNet2DModel:
@@ -93,16 +99,27 @@ def started(folder: Path, channels: int = 1, size=(16, 16), **changes) -> tuple:
     return model, take_autoencoder(model, settings.start)
 
 
-def denoiser(folder, labels=("A", "B"), attributes=(), shape=(2, 8, 8), pixels=False, **changes):
-    """A U-Net that starts from a folder, and what is told of it."""
+def denoiser(
+    folder,
+    labels=("A", "B"),
+    attributes=(),
+    shape=(2, 8, 8),
+    pixels=False,
+    of=Path("none"),
+    moments=(0.0, 2.0),
+    **changes,
+):
+    """A U-Net that starts from a folder, for latents of the autoencoder `of` and attributes of this
+    mean and std; and what is told of it."""
     settings = diffusion(folder, **changes)
     model = build_denoiser(settings, shape, len(labels), len(attributes)).eval()
     told = take_denoiser(
         model,
         settings.start,
         labels=[*labels],
-        attributes=[*attributes],
+        standard=standard(attributes, *moments),
         pixels=pixels,
+        autoencoder=of,
         schedule=scheduler(settings.prediction),
     )
     return model, told

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -171,9 +172,62 @@ def test_weights_of_restricted_images_need_their_terms_named(tmp_path, place):
         denoiser(kept)
 
 
+@pytest.mark.parametrize("way", ["linked", "linked file", "copied", "from within"])
+def test_terms_beside_the_weights_hold_whatever_leads_there(tmp_path, monkeypatch, way):
+    strided(tmp_path / "run")
+    place = tmp_path / "run/autoencoder"
+    terms = {"terms": {"gated": True, "name": "the agreement"}}
+    if way == "linked file":
+        (tmp_path / "run/model").mkdir()
+        (tmp_path / "run/model/model.json").write_text(json.dumps(terms))
+        (tmp_path / "kept").mkdir()
+        for name in ("config.json", WEIGHTS):
+            (tmp_path / "kept" / name).symlink_to(place / name)
+    else:
+        (place / "model.json").write_text(json.dumps(terms))
+    if way == "linked":
+        (tmp_path / "kept").symlink_to(place)
+    if way == "copied":
+        shutil.copytree(place, tmp_path / "kept")
+    monkeypatch.chdir(place)
+    with pytest.raises(UserError, match="under the terms 'the agreement'"):
+        started("." if way == "from within" else tmp_path / "kept")
+
+
+def test_a_folder_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
+    strided(tmp_path / "run")
+
+    def closed(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    with pytest.raises(UserError, match=r"start\.folder: .*config\.json: you may not read it"):
+        started(tmp_path / "run")
+
+
+def test_a_record_that_is_none_is_told_in_a_line(tmp_path):
+    strided(tmp_path / "run")
+    path = tmp_path / "run/autoencoder/start.json"
+    for text in ('{"a": 1, "b": 2}', "[]", "{", "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(UserError, match=r"start\.json: not a record of given we") as error:
+            started(tmp_path / "run")
+        assert "\n" not in str(error.value) and len(str(error.value)) < 300 + len(str(path))
+
+
 @pytest.mark.parametrize(
     ("model", "values", "told"),
     [
+        (
+            Autoencoder,
+            {"images": 9, "start": {"licence": "  "}},
+            "start.licence: .*at least 1 char",
+        ),
+        (
+            Diffusion,
+            {"images": 9, "start": {"folder": "a b{x}", "licence": "a"}},
+            "start.folder: .*{",
+        ),
         (Autoencoder, {"images": 9, "start": {"folder": "a"}}, "start.licence: missing"),
         (Autoencoder, {"start": {}}, "images: missing"),
         (Autoencoder, {"images": 9, "channels": [8], "start": {}}, "channels is given, too"),

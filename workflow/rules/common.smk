@@ -103,7 +103,8 @@ def start_files(part):
     if any(path.resolve().is_relative_to(Path(RESULTS).resolve()) for path in files):
         raise WorkflowError(
             f"{part}.start.folder: {start.folder} is in {RESULTS}, which this run is going"
-            " to write; copy the weights elsewhere, or give this system another name"
+            " to write; copy the whole folder, or its model/, elsewhere, or give this system another"
+            " name"
         )
     return files
 

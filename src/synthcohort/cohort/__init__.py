@@ -3,7 +3,7 @@
 On disk it is `images.npy` (uint8 or uint16, N×C×H×W, memory-mapped) and `manifest.csv` with one row
 an image, in the same order: image_id, patient_id, session, slice, label, official_split,
 source_file, sha256, where the source gives class numbers class, and then the attributes, a column
-each.
+each. Beside them `terms.json` where only those who agreed to terms may have the images.
 """
 
 from collections.abc import Iterator
@@ -24,6 +24,9 @@ MANIFEST_COLUMNS = (
     "source_file",
     "sha256",
 )
+RESTRICTION = "terms.json"
+"""In a cohort's folder, and in those of the networks that were trained on it: the terms of images
+that only those who agreed to them may have."""
 # Names of other columns of the manifest, the split or the exported tables.
 NOT_ATTRIBUTES = {*MANIFEST_COLUMNS, "split", "file_name", "class", "index", "seed"} | {
     "image",

@@ -10,11 +10,11 @@ import numpy as np
 import PIL.Image
 
 from synthcohort import sources
-from synthcohort.cohort import MANIFEST_COLUMNS, NOT_ATTRIBUTES, number_text
+from synthcohort.cohort import MANIFEST_COLUMNS, NOT_ATTRIBUTES, RESTRICTION, number_text
 from synthcohort.cohort.admission import Admission
 from synthcohort.config import Prepare
 from synthcohort.errors import UserError
-from synthcohort.files import atomic_directory
+from synthcohort.files import atomic_directory, write_json
 from synthcohort.intake import ids
 from synthcohort.settings import Settings
 from synthcohort.sources import Image
@@ -28,7 +28,8 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 def prepare(
     source: Settings, settings: Prepare, *, root: Path | None, out: Path, journal: Journal
 ) -> None:
-    """Write `out`/images.npy (N×C×H×W, uint8 or uint16) and `out`/manifest.csv, in reading order.
+    """Write `out`/images.npy (N×C×H×W, uint8 or uint16) and `out`/manifest.csv, in reading order;
+    for restricted images also their terms (`terms.json`).
 
     Images pass one at a time. sha256 in the manifest is that of the prepared pixels, C×H×W, in
     little-endian order. `root` is the folder that the source's `fetch` filled, or the one
@@ -90,6 +91,9 @@ def prepare(
                 "every image or for none"
             )
         _write_header(pixels, dtype, (len(images), *shape))
+        terms = sources.terms(source)
+        if terms.gated:
+            write_json(folder / RESTRICTION, {"terms": {"gated": True, "name": terms.name}})
     joined = admission.tell()
     journal.result(
         images=len(images),

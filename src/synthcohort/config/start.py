@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import StringConstraints, field_validator
 
 from synthcohort.settings import Settings
 
@@ -13,11 +13,23 @@ class Start(Settings):
     folder: Path
     """A model as diffusers saves it: config.json and diffusion_pytorch_model.safetensors; or a
     folder that holds one: of a diffusers pipeline, an earlier run (results/<name>) or its `model/`.
-    The cards name it as it stands here; of an absolute path its last two parts."""
-    licence: Annotated[str, Field(min_length=1)]
+    The cards name it as it stands here; of an absolute path its last two parts. Where it lies in
+    the folder of a run that has trained on validation or test images of this one, it is refused."""
+    licence: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     """The licence or terms of these weights, and of what they were trained on as far as you know;
-    the cards tell it. Weights of a run on restricted images that has written its `model/` are
-    refused unless the terms of these are named here; of others, you have to see to it yourself."""
+    the cards tell it. Weights that a run has trained on restricted images, and copies of their
+    folder, are refused unless the terms of these are named here; of others, you have to see to it
+    yourself."""
+
+    @field_validator("folder")
+    @classmethod
+    def _no_braces(cls, folder: Path) -> Path:
+        if {"{", "}"} & {*str(folder)}:
+            raise ValueError(
+                "a path with { or }, which Snakemake takes for a wildcard; rename the folder, or "
+                "name a link to it"
+            )
+        return folder
 
 
 class AutoencoderStart(Start):

@@ -4,6 +4,8 @@ What it is told of an image is matched by name. A label that it has not known be
 withheld, an attribute as one that says nothing.
 """
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from synthcohort.models.start_folder import (
     mapping,
     scheduler_of,
 )
+from synthcohort.models.start_origin import latents_of
 from synthcohort.models.start_weights import (
     ERRORS,
     Weights,
@@ -117,15 +120,20 @@ def take_denoiser(
     start: "config.Start | None",
     *,
     labels: list[str],
-    attributes: list[str],
+    standard: Mapping[str, list],
     pixels: bool,
+    autoencoder: Path,
     schedule: "DDPMScheduler",
 ) -> GivenWeights | None:
     """Fill a model of `denoiser_like` with the weights of its folder; what is told of them.
 
+    `standard` are the names of the attributes with their mean and std over train, `autoencoder` is
+    the folder of the one whose latents it is to learn.
+
     Raises:
         UserError: they cannot be read, or are not those of the network; they are for latents with
-            other channels; or they predict something else than the `schedule` says.
+            other channels, or for pixels in place of latents; or they predict something else than
+            the `schedule` says.
     """
     if start is None:
         return None
@@ -135,13 +143,14 @@ def take_denoiser(
     before, after = values["in_channels"], model.config["in_channels"]
     if before != after and not pixels:
         raise _other_latents(place, before, after)
+    adapted += latents_of(place, autoencoder)
     recolour(weights, ("conv_in", "conv_out"), before, after, adapted)
     known = _known(place)
-    kinds = {"label": labels, "attribute": attributes}
+    kinds = {"label": labels, "attribute": standard["names"]}
     if network is UNet2DModel:
         _embed(place, model, weights, kinds, known)
     else:
-        _project(place, model, weights, kinds, known)
+        _project(place, model, weights, kinds, known, standard)
     adapted += _matched(kinds, known)
     return filled("diffusion", model, weights, start, adapted)
 
@@ -198,7 +207,12 @@ def _embed(
 
 
 def _project(
-    place: Path, model: nn.Module, weights: Weights, kinds: Names, known: Names | None
+    place: Path,
+    model: nn.Module,
+    weights: Weights,
+    kinds: Names,
+    known: Names | None,
+    standard: Mapping[str, list],
 ) -> None:
     """The columns of a projected condition: what is always told, labels, attributes."""
     name = "class_embedding.linear_1.weight"
@@ -214,7 +228,36 @@ def _project(
 
     old, were = weights[name], None if known is None else columns(known)
     _require_as_many(place, were, old.shape[1])
+    if known is not None and known["attribute"]:
+        old = _rescaled(place, old, were, standard)
     weights[name] = _chosen(old, 1, columns(kinds), were, torch.zeros_like(old[:, 0]))
+
+
+def _rescaled(
+    place: Path, old: torch.Tensor, were: list, standard: Mapping[str, list]
+) -> torch.Tensor:
+    """`old` for attributes in standard deviations from their mean over this train, in place of
+    over that of the folder: w(x - m)/s is w(s'/s)(x - m')/s' and w(m' - m)/s, which goes to what is
+    always told."""
+    path = labels_of(place)[1]
+    said = mapping("diffusion", path)
+    try:
+        pairs = zip(said["mean"], said["std"], strict=True)
+        theirs = {n: (float(m), float(s)) for n, (m, s) in zip(said["names"], pairs, strict=True)}
+        if not all(math.isfinite(m) and 0 < s < math.inf for m, s in theirs.values()):
+            raise ValueError("a std that is not above 0, or no finite number")
+    except (KeyError, TypeError, ValueError) as error:
+        raise fault(
+            "diffusion", path, f"expected names, mean and std ({error}); get the model anew"
+        ) from None
+    new = old.clone()
+    for name, mean, std in zip(*(standard[key] for key in ("names", "mean", "std")), strict=True):
+        before, width = theirs.get(name, (mean, std))
+        if name in theirs and width != 1:  # 1 is that of one which was the same on all images
+            column = were.index(("attribute", name))
+            new[:, 0] += old[:, column] * ((mean - before) / width)
+            new[:, column] *= std / width
+    return new
 
 
 def _require_as_many(place: Path, known: list | None, count: int) -> None:

@@ -1,12 +1,15 @@
 """The folder of weights that a training starts from: where in it they are, and what is told of
 them. Nothing is loaded here."""
 
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from pydantic import ValidationError
 
+from synthcohort.cohort import RESTRICTION
 from synthcohort.errors import UserError
 from synthcohort.files import read_json, sha256, write_json
 from synthcohort.settings import Settings
@@ -60,6 +63,17 @@ def find(start: "config.Start", part: Part) -> Path:
             one file in the safetensors format, or they derive from restricted images whose terms
             `licence` does not name.
     """
+    try:
+        return _found(start, part)
+    except PermissionError as error:
+        raise fault(
+            part,
+            Path(error.filename or start.folder),
+            "you may not read it; ask its owner to let you, or for a copy of the whole folder",
+        ) from None
+
+
+def _found(start: "config.Start", part: Part) -> Path:
     folder = start.folder
     if not folder.is_dir():
         raise fault(part, folder, "there is no such folder; expected a model as diffusers saves it")
@@ -78,6 +92,7 @@ def find(start: "config.Start", part: Part) -> Path:
         raise fault(part, place, f"is a {found}; expected {classes}; name another folder")
     if not (place / WEIGHTS).is_file():
         raise fault(part, place, _without_weights(place))
+    (place / WEIGHTS).open("rb").close()  # what may not be read is told here
     if unnamed := [terms for terms in _restricted(part, place) if terms not in start.licence]:
         raise UserError(
             f"{part}.start.licence: the weights in {place} derive from restricted images, under "
@@ -91,15 +106,23 @@ def find(start: "config.Start", part: Part) -> Path:
 def _restricted(part: Part, place: Path) -> tuple[str, ...]:
     """The terms of restricted images that a model of ours was trained on, as far as the record of
     its run and those of what it had started from say."""
-    # The record of a run lies in its `model/`, and early moments four folders below the run.
-    above = (*place.absolute().parents[:4], *place.resolve().parents[:4])
-    records = [folder / name for folder in above for name in ("model.json", "model/model.json")]
-    told = [mapping(part, path).get("terms") for path in records if path.is_file()]
+    above = [place, *folders_above(place), *folders_above(place / WEIGHTS)]
+    # A finished run has its record in `model/`; before that, the cohort says it. `access` passes
+    # over a folder above that may not be looked into.
+    names = ("model.json", "model/model.json", f"cohort/{RESTRICTION}", RESTRICTION)
+    records = dict.fromkeys(folder / name for folder in above for name in names)
+    told = [mapping(part, path).get("terms") for path in records if os.access(path, os.F_OK)]
     names = [str(of.get("name")) for of in told if isinstance(of, dict) and of.get("gated")]
     step = recorded(place)
     while step is not None:
         names, step = [*names, *step.restricted], step.before
     return tuple(dict.fromkeys(names))
+
+
+def folders_above(place: Path) -> list[Path]:
+    """Those in which the record of a run may lie whose weights are in `place`, the nearest first:
+    as it is called, and where links lead to. Early moments of a training again are six below it."""
+    return list(dict.fromkeys((*place.absolute().parents[:6], *place.resolve().parents[:6])))
 
 
 def _without_weights(place: Path) -> str:
@@ -147,7 +170,7 @@ def files(start: "config.Start | None", part: Part) -> list[Path]:
     if start is None:
         return []
     place = find(start, part)
-    beside = [place / RECORD]
+    beside = [place / RECORD, place / RESTRICTION]
     if part == "diffusion":
         beside += [*labels_of(place), scheduler_of(place)]
     return [place / "config.json", place / WEIGHTS, *(path for path in beside if path.is_file())]
@@ -192,6 +215,13 @@ def record(folder: Path, given: GivenWeights | None) -> dict[str, str]:
     return {f"start_{key}": value for key, value in told.items() if value}
 
 
+def leave_terms(folder: Path, cohort: Path) -> None:
+    """Leave the terms of restricted images beside weights that have seen them, so that a copy of
+    the folder carries them. Nothing where the images are not restricted."""
+    if (cohort / RESTRICTION).is_file():
+        shutil.copyfile(cohort / RESTRICTION, folder / RESTRICTION)
+
+
 def recorded(folder: Path) -> "GivenWeights | None":
     """What the network in a folder has started from, None where from random weights.
 
@@ -203,8 +233,13 @@ def recorded(folder: Path) -> "GivenWeights | None":
         return None
     try:
         return GivenWeights.model_validate(read_json(path))
-    except (ValidationError, ValueError, OSError) as error:
-        raise UserError(f"{path}: not a record of given weights ({error}); remove it") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        line = f"{key}: {first['msg']}" if key else first["msg"]
+    except (ValueError, OSError, RecursionError) as error:
+        line = str(error)
+    raise UserError(f"{path}: not a record of given weights ({line}); get the model anew")
 
 
 def recorded_of(autoencoder: Path, diffusion: Path) -> tuple[GivenWeights, ...]:

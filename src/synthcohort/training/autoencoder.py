@@ -16,7 +16,8 @@ from synthcohort.models import build_autoencoder, load_autoencoder, parameters
 from synthcohort.models.layers import LAYERS, layers
 from synthcohort.models.pixels import to_model
 from synthcohort.models.start_autoencoder import take_autoencoder
-from synthcohort.models.start_folder import files, record
+from synthcohort.models.start_folder import files, leave_terms, record
+from synthcohort.models.start_origin import require_unseen
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
@@ -75,8 +76,8 @@ def train_autoencoder(
     history is empty. What weights it started from is in `start.json`.
 
     Raises:
-        UserError: the loss stopped being finite, or the disk is full at a checkpoint; what else
-            `train` raises.
+        UserError: the loss stopped being finite, or the disk is full at a checkpoint; the weights
+            it starts from have seen held-out images; what else `train` raises.
     """
     # float16 is fine: the loop scales the losses.
     device, autocast = hardware.open(), hardware.autocast(half=True)
@@ -88,6 +89,7 @@ def train_autoencoder(
             if ranks.first:
                 _leave_pixels(model, out, history, journal)
         return
+    require_unseen(settings.start, "autoencoder", data)
     torch.manual_seed(derive(seed, "autoencoder", "weights"))
     model = build_autoencoder(settings, channels, (height, width)).to(device)
     given = take_autoencoder(model, settings.start)
@@ -178,6 +180,7 @@ def train_autoencoder(
     with atomic_directory(out) as folder:
         model.save_pretrained(folder)
         told = record(folder, given)
+        leave_terms(folder, cohort)
         # Loaded anew: `model` may be compiled.
         fresh, blank = load_autoencoder(folder), torch.zeros_like(held_out[:1]).repeat(2, 1, 1, 1)
         table = layers(fresh, lambda: fresh.decode(fresh.encode(blank).latent_dist.mode()))

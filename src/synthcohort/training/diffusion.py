@@ -28,7 +28,8 @@ from synthcohort.models.condition import describe, predict
 from synthcohort.models.layers import LAYERS, layers
 from synthcohort.models.pixels import normalise
 from synthcohort.models.start_denoiser import take_denoiser
-from synthcohort.models.start_folder import files, record
+from synthcohort.models.start_folder import files, leave_terms, record
+from synthcohort.models.start_origin import require_unseen
 from synthcohort.seeds import derive, torch_generator
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
@@ -83,8 +84,8 @@ def train_diffusion(
     moments of the training: images_seen (K int64) and samples (K×n×C×H×W uint8).
 
     Raises:
-        UserError: the loss stopped being finite, or the disk is full at a checkpoint; what else
-            `train` raises.
+        UserError: the loss stopped being finite, or the disk is full at a checkpoint; the weights
+            it starts from have seen held-out images; what else `train` raises.
     """
     # float16 is fine: the loop scales the losses.
     device, autocast = hardware.open(), hardware.autocast(half=True)
@@ -94,6 +95,7 @@ def train_diffusion(
     scale = read_json(autoencoder / "config.json")
     names, standard = data.label_names, _standard(data)
     told = describe(data.classes, len(names), data.attributes, standard["mean"], standard["std"])
+    require_unseen(settings.start, "diffusion", data)
     torch.manual_seed(derive(seed, "diffusion", "weights"))
     model = build_denoiser(settings, mean.shape[1:], len(names), len(standard["names"]))
     pixels = works_on_pixels(autoencoder)
@@ -102,8 +104,9 @@ def train_diffusion(
         model,
         settings.start,
         labels=names,
-        attributes=standard["names"],
+        standard=standard,
         pixels=pixels,
+        autoencoder=autoencoder,
         schedule=schedule,
     )
     model.to(device)
@@ -199,6 +202,7 @@ def train_diffusion(
     with atomic_directory(out) as folder:
         average.save_pretrained(folder / "unet")
         begun = record(folder / "unet", given)
+        leave_terms(folder / "unet", cohort)
         schedule.save_pretrained(folder / "scheduler")
         write_json(folder / "labels.json", {"names": names})
         write_json(folder / "attributes.json", standard)
@@ -215,6 +219,7 @@ def train_diffusion(
             early = folder_of_early(folder, images) / "unet"
             denoiser.save_pretrained(early)
             record(early, given)
+            leave_terms(early, cohort)
     write_json(history, state.history)
     taken = kept.snapshots()
     with atomic_file(snapshots) as temporary:
