@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 SLICE = 10.0
 """Seconds of a turn."""
-PATIENCE = 2.0
+PATIENCE = 0.1
 """Seconds after which a process is asked again to stop: one that has only begun may not listen."""
 
 
