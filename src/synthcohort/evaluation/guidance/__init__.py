@@ -12,8 +12,8 @@ MEASURES = (
         240,
         "conditioning",
         "",
-        "What a stronger guidance gains in labels and costs in fidelity and diversity; the chosen"
-        " scale is marked in the figure.",
+        "What a stronger guidance does to labels, fidelity and diversity; the chosen scale is"
+        " marked in the figure.",
     ),
 )
 CAPTION = """\
@@ -23,7 +23,8 @@ diversity (variance of those features within a label, over that of real test ima
 asked label arrives, over the scale. The same noise is drawn at every scale; the dashed line marks
 the scale the dataset was drawn with (sampling.guidance), the band is the floor.
 
-Stronger guidance makes images more alike. Label accuracy above the floor, with a variance below 1,
-means that the images have become caricatures of their label. These distances are of few images:
-compare them with each other and with the floor, not with other figures.
+Guidance away from the untold denoiser (withheld) makes images more alike; guidance away from an
+early one hardly does, until too large a scale breaks them. Label accuracy above the floor, with a
+variance below 1, means that the images have become caricatures of their label. These distances are
+of few images: compare them with each other and with the floor, not with other figures.
 """
