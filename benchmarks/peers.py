@@ -27,6 +27,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +131,7 @@ def prepare(path: Path, results: Path, threads: int) -> None:
 
 def compete(task: Task, contestants: list[str], work: Path) -> dict[str, dict]:
     """Let them train and draw; by contestant {"told"}, its told.json, or {"failed"}."""
-    found, running = {}, {}
+    found, starts = {}, {}
     for name in contestants:
         folder = work / name
         folder.mkdir()
@@ -142,9 +143,8 @@ def compete(task: Task, contestants: list[str], work: Path) -> dict[str, dict]:
             told = getattr(error, "stderr", "") or str(error)
             found[name] = {"failed": f"not installed: {told.strip().splitlines()[-1]}"}
             continue
-        running[name] = start(python, name, folder, task.threads)
-    take_turns(running)
-    for name, process in running.items():
+        starts[name] = partial(start, python, name, folder, task.threads)
+    for name, process in take_turns(starts).items():
         if process.returncode:
             lines = (work / name / "log.txt").read_text(encoding="utf-8").strip().splitlines()
             found[name] = {"failed": f"failed: {lines[-1] if lines else process.returncode}"}

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 SLICE = 10.0
 """Seconds of a turn."""
@@ -12,24 +12,35 @@ PATIENCE = 0.1
 """Seconds after which a process is asked again to stop: one that has only begun may not listen."""
 
 
-def take_turns(processes: Mapping[str, subprocess.Popen], turn: float = SLICE) -> None:
-    """Let one after the other work for `turn` seconds until all have ended; they have to heed
-    SIGTSTP (`contract`). All are ended if this is interrupted."""
+def take_turns(
+    starts: Mapping[str, Callable[[], subprocess.Popen]], turn: float = SLICE
+) -> dict[str, subprocess.Popen]:
+    """Let one after the other work for `turn` seconds until all have ended, and return them.
+
+    Each is started in its first turn, and has to heed SIGTSTP (`contract`). All are ended if this
+    is interrupted.
+    """
+    processes: dict[str, subprocess.Popen] = {}
+    running = list(starts)
     try:
-        for process in processes.values():
-            _pause(process)
-        while running := [p for p in processes.values() if p.poll() is None]:
-            for process in running:
-                process.send_signal(signal.SIGCONT)
+        while running:
+            for name in list(running):
+                if name in processes:
+                    processes[name].send_signal(signal.SIGCONT)
+                else:
+                    processes[name] = starts[name]()
                 try:
-                    process.wait(turn if len(running) > 1 else None)
+                    processes[name].wait(turn if len(running) > 1 else None)
                 except subprocess.TimeoutExpired:
-                    _pause(process)
+                    _pause(processes[name])
+                if processes[name].poll() is not None:
+                    running.remove(name)
     finally:
         for process in processes.values():
             if process.poll() is None:
                 process.kill()
                 process.wait()
+    return processes
 
 
 def _pause(process: subprocess.Popen) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pytest
@@ -59,9 +60,9 @@ def start(*arguments: str, **options) -> subprocess.Popen:
 
 
 def test_turns_are_taken_one_at_a_time_and_do_not_count_against_a_contestant():
-    workers = {name: start("-c", WORKER, stdout=subprocess.PIPE, text=True) for name in "ab"}
+    worker = partial(start, "-c", WORKER, stdout=subprocess.PIPE, text=True)
     began = time.monotonic()
-    take_turns(workers, turn=0.3)
+    workers = take_turns({"a": worker, "b": worker}, turn=0.3)
     whole = time.monotonic() - began
     counted, seen = [], []
     for worker in workers.values():
@@ -77,9 +78,10 @@ def test_turns_are_taken_one_at_a_time_and_do_not_count_against_a_contestant():
 
 
 def test_a_contestant_that_fails_does_not_stop_the_others():
-    one, other = start("-c", "raise SystemExit(3)"), start("-c", WORKER, stdout=subprocess.DEVNULL)
-    take_turns({"one": one, "other": other}, turn=0.2)
-    assert (one.returncode, other.returncode) == (3, 0)
+    one = partial(start, "-c", "raise SystemExit(3)")
+    other = partial(start, "-c", WORKER, stdout=subprocess.DEVNULL)
+    ended = take_turns({"one": one, "other": other}, turn=0.2)
+    assert {name: process.returncode for name, process in ended.items()} == {"one": 3, "other": 0}
 
 
 def test_a_contestant_hands_in_what_it_was_asked_for(tmp_path):
