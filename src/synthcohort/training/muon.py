@@ -86,23 +86,28 @@ def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
     them commute. So float32 iterates on the small square matrices and multiplies X by their product
     once; bfloat16 is too coarse for that.
     """
-    a, b, c = _COEFFICIENTS
+    a = _COEFFICIENTS[0]
     on_gpu = matrices.device.type == "cuda"
     x = matrices.bfloat16() if on_gpu else matrices
     if tall := x.shape[1] > x.shape[2]:
         x = x.mT
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
-    gram, product = x @ x.mT, None
-    for iteration in range(_ITERATIONS):
-        step = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        if on_gpu:
-            x = torch.baddbmm(x, step, x, beta=a)
-            gram = x @ x.mT
-            continue
-        step.diagonal(dim1=1, dim2=2).add_(a)
-        product = step if product is None else step @ product
-        if iteration + 1 < _ITERATIONS:
-            gram = step @ gram @ step
-    if product is not None:
+    if on_gpu:
+        for _ in range(_ITERATIONS):
+            x = torch.baddbmm(x, _higher_powers(x @ x.mT), x, beta=a)
+    else:
+        gram, product = x @ x.mT, None
+        for iteration in range(_ITERATIONS):
+            step = _higher_powers(gram)
+            step.diagonal(dim1=1, dim2=2).add_(a)
+            product = step if product is None else step @ product
+            if iteration + 1 < _ITERATIONS:
+                gram = step @ gram @ step
         x = product @ x
     return (x.mT if tall else x).float()
+
+
+def _higher_powers(gram: torch.Tensor) -> torch.Tensor:
+    """b XXᵀ + c (XXᵀ)² of B×R×R matrices XXᵀ."""
+    _, b, c = _COEFFICIENTS
+    return torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
