@@ -31,7 +31,7 @@ from synthcohort.diffusion.schedule import build_schedule
 from synthcohort.hardware.memory import block_of
 from synthcohort.models import build_autoencoder, build_denoiser
 from synthcohort.models.condition import predict
-from synthcohort.training.losses import build_discriminator, hinge, ssim
+from synthcohort.training.losses import autoencoder_loss, build_discriminator, hinge, ssim
 from synthcohort.training.state import adamw, descend, update_average
 
 
@@ -94,7 +94,6 @@ def autoencoder_step(
     parts = [part for part in (model, judge) if part is not None]
     optimizers = [adamw(part, settings) for part in parts]
     scaler = torch.amp.GradScaler("cpu", enabled=False)
-    error = {"l1": F.l1_loss, "mse": F.mse_loss}[settings.reconstruction]
 
     def step() -> None:
         images = torch.zeros(batch, *shape)
@@ -102,9 +101,7 @@ def autoencoder_step(
         z = latent.mean + latent.std * torch.zeros_like(latent.mean)
         made = model.decode(z).sample.float()
         with torch.autocast("cpu", enabled=False):
-            divergence = latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float()
-            total = error(made, images) + settings.structure_weight * (1 - ssim(made, images))
-            total = total + settings.kl_weight * 0.5 * divergence.mean()
+            total, _ = autoencoder_loss(settings, latent, made, images)
         if judge is not None:
             total = total - settings.adversarial_weight * judge(made).float().mean()
         optimizers[0].zero_grad(set_to_none=True)

@@ -26,9 +26,8 @@ from synthcohort.latents.reconstruction import measure
 from synthcohort.models import build_autoencoder, build_denoiser, parameters
 from synthcohort.models.condition import predict, withheld
 from synthcohort.models.pixels import from_model, to_model
-from synthcohort.training.autoencoder import RECONSTRUCTION
 from synthcohort.training.loop import VALIDATION_IMAGES
-from synthcohort.training.losses import build_discriminator, hinge, ssim
+from synthcohort.training.losses import autoencoder_loss, build_discriminator, hinge, ssim
 from synthcohort.training.state import adamw, build_optimizer, descend, update_average
 
 _SECONDS = 3.0
@@ -195,7 +194,7 @@ def _autoencoder_step(
     autocast: torch.autocast,
 ) -> tuple[Callable[[bool], None], Callable[[], None]]:
     """A step of the training (with or without the discriminator) and a validation."""
-    device, error = hardware.open(), RECONSTRUCTION[settings.reconstruction]
+    device = hardware.open()
     judge = build_discriminator(images.shape[1]).to(device)
     optimizer, teacher = build_optimizer(model, settings), adamw(judge, settings)
     _warm(optimizer, settings)
@@ -209,9 +208,7 @@ def _autoencoder_step(
             latent = model.encode(batch).latent_dist
             made = model.decode(latent.mean + latent.std * torch.randn_like(latent.mean))
         made = made.sample.float()
-        divergence = latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float()
-        value = error(made, batch) + settings.structure_weight * (1 - ssim(made, batch))
-        value = value + settings.kl_weight * 0.5 * divergence.mean()
+        value, _ = autoencoder_loss(settings, latent, made, batch)
         optimizer.zero_grad(set_to_none=True)
         teacher.zero_grad(set_to_none=True)
         if judged:

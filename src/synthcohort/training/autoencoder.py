@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.config import Autoencoder
@@ -22,11 +21,15 @@ from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
 from synthcohort.training.checkpoints import Checkpoints
 from synthcohort.training.loop import Batch, Values, train, validation_rows
-from synthcohort.training.losses import build_discriminator, hinge, ssim
+from synthcohort.training.losses import (
+    RECONSTRUCTION,
+    autoencoder_loss,
+    build_discriminator,
+    hinge,
+    ssim,
+)
 from synthcohort.training.ranks import joined
 from synthcohort.training.state import State, adamw, build_optimizer
-
-RECONSTRUCTION = {"l1": F.l1_loss, "mse": F.mse_loss}
 
 
 class _Reconstruction(nn.Module):
@@ -132,16 +135,8 @@ def train_autoencoder(
             images, noise = batch
             with autocast:
                 latent, made = reconstruct(images, noise)
-            divergence = 0.5 * (
-                latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float()
-            )
-            divergence = divergence.mean()
-            reconstruction = error(made, images)
-            structure = 1 - ssim(made, images)
-            loss = reconstruction + settings.structure_weight * structure
-            loss = loss + settings.kl_weight * divergence
+            loss, values = autoencoder_loss(settings, latent, made, images)
             losses = {"autoencoder": loss}
-            values = {kind: reconstruction, "one_minus_ssim": structure, "kl": divergence}
             if judge is not None and state.images >= settings.adversarial_start * settings.images:
                 judge.requires_grad_(False)  # here it is asked, below it is taught
                 with autocast:

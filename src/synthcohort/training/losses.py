@@ -1,8 +1,35 @@
-"""Terms of the autoencoder's loss."""
+"""The autoencoder's loss, and its terms."""
+
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+    from synthcohort.config import Autoencoder
+
+RECONSTRUCTION = {"l1": F.l1_loss, "mse": F.mse_loss}
+
+
+def autoencoder_loss(
+    settings: "Autoencoder",
+    latent: "DiagonalGaussianDistribution",
+    made: torch.Tensor,
+    images: torch.Tensor,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The loss of images that come back as `made` (both B×C×H×W float32) from a latent drawn of
+    `latent`, without a discriminator's part, a scalar; and its terms by name, without weights."""
+    divergence = 0.5 * (latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float())
+    divergence = divergence.mean()
+    reconstruction = RECONSTRUCTION[settings.reconstruction](made, images)
+    structure = 1 - ssim(made, images)
+    loss = reconstruction + settings.structure_weight * structure
+    loss = loss + settings.kl_weight * divergence
+    kind = settings.reconstruction
+    return loss, {kind: reconstruction, "one_minus_ssim": structure, "kl": divergence}
 
 
 def ssim(x: torch.Tensor, y: torch.Tensor, window: int = 7, span: float = 2.0) -> torch.Tensor:
