@@ -40,6 +40,7 @@ from peers.turns import take_turns
 from synthcohort import config
 from synthcohort.cohort import Cohort, as_uint8, open_cohort
 from synthcohort.errors import UserError
+from synthcohort.hardware.variables import cores_here
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import environment
 
@@ -60,7 +61,7 @@ def main() -> None:
     given = parser.parse_args()
     # So that contestants are ended too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    threads = 1 if given.cores == "1" else len(os.sched_getaffinity(0))
+    threads = 1 if given.cores == "1" else cores_here() or 1
     path = REPOSITORY / "config" / f"{given.data}.yaml"
     try:
         system = config.load(path)

@@ -25,6 +25,13 @@ def preferred(option: str, otherwise: str) -> str:
     return os.environ.get(variable(option)) or otherwise
 
 
+def cores_here() -> int | None:
+    """How many cores this process may use; None where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
 def before_torch() -> None:
     """Set what torch reads when it is imported; what the user has set stays.
 

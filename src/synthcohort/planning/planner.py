@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-import os
 import resource
 import shlex
 import sys
@@ -20,6 +19,7 @@ from synthcohort.errors import UserError
 from synthcohort.hardware import Hardware
 from synthcohort.hardware.memory import told_when_short
 from synthcohort.hardware.precision import chosen
+from synthcohort.hardware.variables import cores_here
 from synthcohort.planning import expected, rule, trials
 from synthcohort.planning.sections import replaced, text
 from synthcohort.planning.stage_times import Around, Systems, fitted, seconds
@@ -47,7 +47,7 @@ def planned(path: Path, results: Path, budget: float, hardware: Hardware, on_gpu
             (`on_gpu`) and none is here; the time is too short.
     """
     system, asked = _system(path)
-    cores = hardware.threads or _cores()
+    cores = hardware.threads or cores_here() or 1
     data = _cohort(system, results, path, cores, asked)
     hardware = dataclasses.replace(hardware, threads=min(cores, _MOST_THREADS))
     device = hardware.open()
@@ -265,12 +265,6 @@ def _words(device: torch.device, hardware: Hardware) -> str:
 
 def _widths(settings: config.Autoencoder | config.Diffusion) -> str:
     return "-".join(map(str, settings.channels))
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _memory(device: torch.device) -> float:

@@ -27,6 +27,7 @@ from typing import Any
 
 from synthcohort.errors import Refused, UserError
 from synthcohort.files import atomic_file, digest, told_when_full
+from synthcohort.hardware.variables import cores_here
 
 
 class Journal:
@@ -193,10 +194,9 @@ def _hardware() -> dict[str, str]:
     cpu = re.search(r"^model name\s*:\s*(.+)$", _told(Path("/proc/cpuinfo")), re.MULTILINE)
     drivers = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     gpus = [re.search(r"^Model:\s*(.+)$", _told(path), re.MULTILINE) for path in drivers]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "cpu": cpu[1].strip() if cpu else platform.processor(),
-        "cores": str(cores or ""),
+        "cores": str(cores_here() or ""),
         "gpu": ", ".join(gpu[1].strip() for gpu in gpus if gpu),
     }
 

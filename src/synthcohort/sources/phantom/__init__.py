@@ -5,7 +5,6 @@ anatomy belongs to the patient; the contrast, the bias field, the noise and the 
 belong to the scan. Only the part of the head around the lateral ventricles is simulated.
 """
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -16,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from synthcohort.files import write_json
+from synthcohort.hardware.variables import cores_here
 from synthcohort.progress import progress
 from synthcohort.seeds import derive
 from synthcohort.settings import Settings
@@ -77,7 +77,7 @@ def fetch(settings: Source, root: Path, seed: int) -> None:
         for years in [(0.0, float(interval)) if i in twice else (0.0,)]
     ]
     # Spawned, since a fork of a process with threads may hang.
-    workers = ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn"))
+    workers = ProcessPoolExecutor(cores_here(), get_context("spawn"))
     with workers, progress("simulate", total=len(people), unit="patient") as bar:
         for _ in workers.map(_simulate, people):
             bar.update()
