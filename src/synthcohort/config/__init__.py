@@ -103,9 +103,9 @@ class Config(Settings):
                 "away from the denoiser told nothing, but with diffusion.label_dropout: 0 it never "
                 "learns that; take a label_dropout above 0, guide: early, or guidance: 1"
             )
-        levels = sampling.noise_levels(diffusion.steps)
-        low, high = sampling.guidance_interval
-        if not any(low <= level <= high for level in levels):
+        if not sampling.guided_steps(diffusion.steps):
+            low, high = sampling.guidance_interval
+            levels = sampling.noise_levels(diffusion.steps)
             raise ValueError(
                 f"sampling.guidance_interval: [{low:g}, {high:g}] has none of the "
                 f"{sampling.steps} noise levels in it that sampling.steps: {sampling.steps} goes "

@@ -53,3 +53,10 @@ class Sampling(Settings):
         return [
             (round(diffusion_steps - i * apart) - 1) / diffusion_steps for i in range(self.steps)
         ]
+
+    def guided_steps(self, diffusion_steps: int) -> int:
+        """How many of the steps are guided, each a second evaluation of a network."""
+        if self.guidance == 1:
+            return 0
+        low, high = self.guidance_interval
+        return sum(low <= level <= high for level in self.noise_levels(diffusion_steps))

@@ -206,11 +206,7 @@ def _of_replaced(path: Path, keys: list[str]) -> list[str]:
 
 def _of_times(best: Systems, around: Around) -> list[str]:
     taken = seconds(best, around)
-    images = {"autoencoder": best.autoencoder.images, "diffusion": best.diffusion.images}
-    steps = {
-        "autoencoder": best.autoencoder_cost.step,
-        "diffusion": best.denoiser_cost.step,
-    }
+    images, steps = best.lengths, best.steps
     lines = [
         f"  {name:12}{value / 60:7.1f} min"
         + (f"   {images[name]:,} images, {1 / steps[name]:.0f} a second" if name in images else "")

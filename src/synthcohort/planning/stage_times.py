@@ -1,6 +1,6 @@
 """How long the stages of a plan take, and how long trainings may be that a time is to hold."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synthcohort.config import Autoencoder, Diffusion, Sampling
 from synthcohort.errors import UserError
@@ -40,15 +40,22 @@ class Systems:
     autoencoder_cost: AutoencoderCost
     denoiser_cost: DenoiserCost
 
+    @property
+    def steps(self) -> dict[str, float]:
+        """Seconds of an image in each training."""
+        return {"autoencoder": self.autoencoder_cost.step, "diffusion": self.denoiser_cost.step}
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """Images that each training sees."""
+        return {"autoencoder": self.autoencoder.images, "diffusion": self.diffusion.images}
+
 
 def seconds(planned: Systems, around: Around) -> dict[str, float]:
     """Seconds of every stage, by name, and of what is between them."""
-    trained, drawn = planned.autoencoder_cost, planned.denoiser_cost
-    fixed = _around(planned, around)
-    return fixed | {
-        "autoencoder": fixed["autoencoder"] + planned.autoencoder.images * trained.step,
-        "diffusion": fixed["diffusion"] + planned.diffusion.images * drawn.step,
-    }
+    fixed, steps = _around(planned, around), planned.steps
+    trained = {name: images * steps[name] for name, images in planned.lengths.items()}
+    return fixed | {name: fixed[name] + taken for name, taken in trained.items()}
 
 
 def fitted(planned: Systems, around: Around, budget: float) -> Systems:
@@ -59,10 +66,7 @@ def fitted(planned: Systems, around: Around, budget: float) -> Systems:
     """
     fixed = sum(_around(planned, around).values())
     shares = {"autoencoder": rule.AUTOENCODER_SHARE, "diffusion": 1 - rule.AUTOENCODER_SHARE}
-    steps = {
-        "autoencoder": planned.autoencoder_cost.step,
-        "diffusion": planned.denoiser_cost.step,
-    }
+    steps = planned.steps
     images = {name: int((budget - fixed) * shares[name] / steps[name]) for name in shares}
     if min(images.values()) < rule.LEAST_IMAGES:
         least = fixed + max(rule.LEAST_IMAGES * steps[name] / shares[name] for name in shares)
@@ -73,22 +77,19 @@ def fitted(planned: Systems, around: Around, budget: float) -> Systems:
             f"{_minutes(1.02 * least, up=True)} minutes, or ask for fewer samples "
             "(sampling.images)"
         )
-    return Systems(
-        rule.of_length(planned.autoencoder, _rounded(images["autoencoder"])),
-        rule.of_length(planned.diffusion, _rounded(images["diffusion"])),
-        planned.sampling,
-        planned.autoencoder_cost,
-        planned.denoiser_cost,
-    )
+    parts = {
+        name: rule.of_length(getattr(planned, name), _rounded(count))
+        for name, count in images.items()
+    }
+    return replace(planned, **parts)
 
 
 def _around(planned: Systems, around: Around) -> dict[str, float]:
     """The seconds of a plan whose trainings have no step."""
     autoencoder, denoiser = planned.autoencoder_cost, planned.denoiser_cost
     sampling, start = planned.sampling, around.start
-    lowest, highest = sampling.guidance_interval
-    guided = highest - lowest if sampling.guidance != 1 else 0
-    an_image = sampling.steps * (1 + guided) * denoiser.walk + denoiser.decode
+    passes = sampling.steps + sampling.guided_steps(planned.diffusion.steps)
+    an_image = passes * denoiser.walk + denoiser.decode
     shards, left = divmod(plan.total(sampling), sampling.shard)
     # A shard is a job, and a batch that is not full is filled up.
     jobs = [
