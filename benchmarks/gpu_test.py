@@ -25,15 +25,15 @@ import yaml
 REPOSITORY = Path(__file__).parents[1]
 SYSTEM = {
     "name": "gpu",
-    "source": {"kind": "phantom", "patients": 60, "slices": 8},
+    "source": {"kind": "phantom", "patients": 80, "slices": 6},
     "prepare": {"size": [128, 128]},
     "autoencoder": {
         **{"network": "kl", "channels": [64, 128, 256], "latent_channels": 4},
-        **{"images": 20_000, "batch": 16, "adversarial_weight": 0.1},
+        **{"images": 12_000, "batch": 16, "adversarial_weight": 0.1},
     },
     "diffusion": {
-        **{"channels": [128, 256, 384], "attention": [False, True, True], "images": 300_000},
-        **{"batch": 128, "checkpoint_images": 50_000},
+        **{"channels": [128, 256, 384], "attention": [False, True, True], "images": 120_000},
+        **{"batch": 128, "checkpoint_images": 40_000},
     },
     "sampling": {"images": 400, "shard": 200, "steps": 50, "batch": 100},
 }
@@ -119,7 +119,7 @@ def distances(folder: Path, system: dict, asked: argparse.Namespace) -> dict[str
 
 def sampled(folder: Path, system: dict, name: str, way: list[str]) -> np.ndarray:
     """The first images that `synthcohort sample` draws, float64 grey levels."""
-    few = min(system["sampling"]["shard"], 16)
+    few = min(system["sampling"]["shard"], 8)
     settings = system["sampling"] | {"images": few, "shard": few, "batch": few}
     results = folder / "results/gpu"
     command = ["synthcohort", "sample", "--settings", json.dumps(settings), "--seed", "0"]

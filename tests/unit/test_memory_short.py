@@ -27,7 +27,7 @@ system = trained.system
 # Where a stage calculates, and which argument holds the images.
 PLACES = {
     diffusion: ("synthcohort.training.diffusion.loss", 2),
-    autoencoder: ("synthcohort.training.autoencoder.ssim", 0),
+    autoencoder: ("synthcohort.training.autoencoder.autoencoder_loss", 3),
 }
 SETTINGS = {autoencoder: AUTOENCODER, diffusion: DIFFUSION}
 
