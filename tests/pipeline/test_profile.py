@@ -12,7 +12,13 @@ GPUS = ("slurm", "workstation")
 NETWORKS = {
     *("autoencoder", "encode", "diffusion", "sample", "classifier", "features", "guidance"),
     *("train_again", "measure_again"),
-    *("search", "evaluate_images", "evaluate_membership", "evaluate_real_or_synthetic"),
+    *(
+        "calibrate",
+        "search",
+        "evaluate_images",
+        "evaluate_membership",
+        "evaluate_real_or_synthetic",
+    ),
     *("evaluate_utility", "decode_sets"),
 }
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from synthcohort import config
 from synthcohort.audit import audit
+from synthcohort.audit.calibration import calibrate
 from synthcohort.audit.figures import draw_audit
 from synthcohort.audit.gate import require_passed
 from synthcohort.audit.search import search
@@ -92,17 +93,21 @@ def run(study, samples, out="audit.json", **settings):
     # So few patients decide little.
     quick = {"detector_images": 128, "planted": 4, "undecided": "go_on"}
     settings = config.Audit(**quick | settings)
+    cohort = {"cohort": root / "cohort", "split": root / "cohort" / "split.csv"}
+    common = cohort | {"latents": root, "autoencoder": root, "hardware": Hardware(), "seed": 3}
+    calibrate(
+        settings,
+        **common,
+        out=root / "calibration",
+        journal=Journal(None, "calibrate", {}),
+    )
     search(
         settings,
-        seed=3,
-        cohort=root / "cohort",
-        split=root / "cohort" / "split.csv",
-        latents=root,
-        autoencoder=root,
+        **common,
+        calibration=root / "calibration",
         samples=samples,
         out=root / "search.json",
         arrays=root / "search.npz",
-        hardware=Hardware(),
         journal=Journal(None, "search", {}),
     )
     draw_audit(

@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 from trained import HARDWARE, JOURNAL, data
 
 from synthcohort import config
+from synthcohort.audit.calibration import calibrate
 from synthcohort.audit.search import search
 from synthcohort.cohort import MANIFEST_COLUMNS, open_cohort
 from synthcohort.config import Autoencoder, Diffusion, Sampling
@@ -115,17 +116,19 @@ def drawn(study: Path, diffusion: Path, folder: Path, count: int = 40) -> Path:
 
 def searched(study: Path, samples: Path, folder: Path) -> tuple[dict, dict]:
     """What the audit's search has found, and the share of memorised images."""
+    settings = config.Audit(detector_images=256, planted=4)
+    models = {"latents": study / "latents", "autoencoder": study / "autoencoder"}
+    common = data(study) | models | {"seed": 2, "hardware": HARDWARE, "journal": JOURNAL}
+    calibration = study / "calibration"
+    if not calibration.is_dir():
+        calibrate(settings, **common, out=calibration)
     search(
-        config.Audit(detector_images=256, planted=4),
-        seed=2,
-        **data(study),
-        latents=study / "latents",
-        autoencoder=study / "autoencoder",
+        settings,
+        **common,
+        calibration=calibration,
         samples=[samples],
         out=folder / "search.json",
         arrays=folder / "search.npz",
-        hardware=HARDWARE,
-        journal=JOURNAL,
     )
     found = read_json(folder / "search.json")
     (memorised,) = [one for one in found["measures"] if one["name"] == "memorised_share"]

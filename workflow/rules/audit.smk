@@ -1,9 +1,35 @@
+rule calibrate:
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+        autoencoder=rules.autoencoder.output.model,
+        latents=rules.encode.output.latents,
+    output:
+        directory(f"{RESULTS}/evaluation/calibration"),
+    log:
+        f"{LOGS}/calibrate.log",
+    params:
+        journal=f"{RESULTS}/journal/calibrate.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
+        settings=as_json(SYSTEM.audit),
+    resources:
+        gpu=0,
+    shell:
+        "synthcohort calibrate --settings {params.settings:q} --seed {params.seed}"
+        " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
+        " --autoencoder {input.autoencoder} --out {output} --threads {threads}"
+        " --gpus {resources.gpu}"
+        " --journal {params.journal} 2>&1 | tee {log}"
+
+
 rule search:
     input:
         images=rules.prepare.output.images,
         split=rules.split.output.split,
         autoencoder=rules.autoencoder.output.model,
         latents=rules.encode.output.latents,
+        calibration=rules.calibrate.output,
         samples=rules.gather.output,
     output:
         search=f"{RESULTS}/evaluation/search.json",
@@ -22,8 +48,9 @@ rule search:
     shell:
         "synthcohort search --settings {params.settings:q} --seed {params.seed}"
         " --cohort {params.cohort} --split {input.split} --latents {input.latents}"
-        " --autoencoder {input.autoencoder} --samples {input.samples} --out {output.search}"
-        " --arrays {output.arrays} --threads {threads} --gpus {resources.gpu}"
+        " --autoencoder {input.autoencoder} --calibration {input.calibration}"
+        " --samples {input.samples} --out {output.search} --arrays {output.arrays}"
+        " --threads {threads} --gpus {resources.gpu}"
         " --journal {params.journal} 2>&1 | tee {log}"
 
 

@@ -18,7 +18,9 @@ rule diffusion:
         checkpoints=f"{RESULTS}/checkpoints",
         settings=as_json(SYSTEM.diffusion),
         start=content_of(FIRST_WEIGHTS["diffusion"]),
-    threads: 8
+    # One core is left to what does not wait for the denoiser; all else does.
+    threads: max(1, min(8, (workflow.cores or 9) - 1))
+    priority: 4
     # Told by a profile; 0 is none, and no limit.
     resources:
         gpu=0,

@@ -1,4 +1,4 @@
-"""The search for train images among the synthetic ones, and what it would have found."""
+"""The search for train images among the synthetic ones."""
 
 import tempfile
 from collections.abc import Sequence
@@ -9,14 +9,13 @@ import numpy as np
 from synthcohort import config
 from synthcohort.audit import nearness
 from synthcohort.audit.memorised import held_out, memorised, share_interval
-from synthcohort.audit.power import sentences
-from synthcohort.cohort import Cohort, open_cohort
+from synthcohort.cohort import Cohort
 from synthcohort.errors import UserError
 from synthcohort.files import atomic_file, sha256, write_json
 from synthcohort.hardware import Hardware
 from synthcohort.measures import Measure
 from synthcohort.numerics.neighbours import nearest
-from synthcohort.numerics.resampling import draw_patients, share
+from synthcohort.numerics.resampling import share
 from synthcohort.samples import shards
 from synthcohort.seeds import derive
 from synthcohort.tracking.journal import Journal
@@ -63,8 +62,6 @@ MEASURES = (
     ),
 )
 QUANTILES = [0, 0.01, 0.05, 0.25, 0.5, 0.75, 1]
-# Images of unseen patients, whole patients, that set the limits: enough for any.
-STRANGERS = 3000
 
 
 def search(
@@ -75,6 +72,7 @@ def search(
     split: Path,
     latents: Path,
     autoencoder: Path,
+    calibration: Path,
     samples: Sequence[Path],
     out: Path,
     arrays: Path,
@@ -83,20 +81,23 @@ def search(
 ) -> None:
     """Compare every synthetic image in the shards `samples` with every train image.
 
-    `latents` is the encode stage's folder. Writes `out` (JSON: the figures under "measures", the
-    images found under "copies" and "memorised", under "planted" what was found of planted leaks)
-    and `arrays`, the npz that its figures are drawn from; real images are in it.
+    `latents` is the encode stage's folder, `calibration` that of `calibrate`. Writes `out` (JSON:
+    the figures under "measures", the images found under "copies" and "memorised", under "planted"
+    what was found of planted leaks) and `arrays`, the npz that its figures are drawn from; real
+    images are in it.
 
     Raises:
         UserError: the inputs do not belong together, or test has fewer than two patients.
     """
-    from synthcohort.audit import detector, planted, verdict, ways
+    from synthcohort.audit import verdict, ways
+    from synthcohort.audit.calibration import held_out_seed, open_calibration, open_latents
     from synthcohort.latents.space import Space
 
     hardware = hardware.exact()
-    data, sampled = open_cohort(cohort, split), shards.describe(samples)
-    means = np.load(latents / "mean.npy", mmap_mode="r", allow_pickle=False)
-    _check(data, sampled, means, latents, samples)
+    (data, means), sampled = open_latents(cohort, split, latents), shards.describe(samples)
+    _require_alike(data, sampled, samples)
+    calibrated = open_calibration(calibration, data)
+    unseen, test_distance = calibrated.unseen, calibrated.test_distance
     train, test, made = data.of("train"), data.of("test"), len(sampled.labels)
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -105,73 +106,37 @@ def search(
         shards.mapped(samples, Path(work)) as synthetic,
     ):
         space = Space(autoencoder, means, train, data.images.dtype, Path(work), hardware)
-        unseen = np.sort(np.concatenate([data.of("val"), test]))
-        unseen = draw_patients(
-            unseen, data.patients[unseen], STRANGERS, derive(seed, "audit", "unseen patients")
-        )
         train_vectors, train_decoded = space.real(train, "train")
         test_vectors, _ = space.real(test, "test")
-        unseen_vectors, unseen_decoded = space.real(unseen, "unseen")
         synthetic_vectors = space.synthetic(shards.pixels(samples), made)
-        test_distance, _ = nearest(test_vectors[len(test) :], train_vectors, hardware)
         distance, place = nearest(synthetic_vectors, train_vectors, hardware)
         nearest_train = train[place % len(train)]
-        _, unseen_place = nearest(unseen_vectors[len(unseen) :], train_vectors, hardware)
         to_train = nearness.train_or_test(
             synthetic_vectors, train_vectors, test_vectors, data, seed, hardware
-        )
-
-        network = detector.train(
-            data.images,
-            train,
-            train_decoded,
-            data.patients[train],
-            space.through,
-            seen=settings.detector_images,
-            seed=derive(seed, "audit", "detector"),
-            hardware=hardware,
         )
         known = ways.known(
             data.images,
             train,
             train_decoded,
             data.patients[train],
-            network,
+            calibrated.network.to(hardware.open()),
             space.through,
             hardware,
         )
-        leaks = planted.plant(
-            data,
-            train,
-            settings.planted,
-            space.through,
-            Path(work) / "planted-images.npy",
-            derive(seed, "audit", "planted"),
-        )
-        leak_vectors = space.synthetic([leaks], len(leaks), "planted")
-        leak_distance, _ = nearest(leak_vectors, train_vectors, hardware)
-        looks, of_unseen, of_leaks = (
-            ways.look(images, known, hardware) for images in (synthetic, unseen_decoded, leaks)
-        )
+        looks = ways.look(synthetic, known, hardware)
 
     patients = data.patients[unseen]
-    held_out_seed = derive(seed, "audit", "held out copies")
-    of_synthetic = verdict.verdict(looks, of_unseen, patients, held_out_seed)
-    of_planted = verdict.verdict(of_leaks, of_unseen, patients, held_out_seed)
+    of_synthetic = verdict.verdict(looks, calibrated.looks, patients, held_out_seed(seed))
     found, limit = memorised(distance, test_distance, settings.quantile)
     floor = held_out(
         test_distance, data.patients[test], settings.quantile, derive(seed, "audit", "held out")
     )
-    leaks_found = ways.by_group(of_planted.found) | {planted.LATENTS: leak_distance <= limit}
-    gates = {"any": settings.gates["copies"], planted.LATENTS: settings.gates["memorised_share"]}
-    allowed = {way: gate.at_most for way, gate in gates.items() if gate.at_most is not None}
-    rows = planted.table(leaks_found, len(leaks) // len(planted.names()), allowed)
 
     names, number = np.unique(data.patients[train], return_inverse=True)
     hits, worst_off, hit_shares = nearness.hits(
         number[place % len(train)],
         number[np.array([*of_synthetic.source.values()], dtype=np.int64)],
-        number[unseen_place % len(train)],
+        number[calibrated.nearest],
         patients,
         names,
         derive(seed, "audit", "hits"),
@@ -226,12 +191,7 @@ def search(
             "memorised": [told.near(i) for i in order if found[i]],
             "nearest": [told.near(i) for i in order[: settings.pairs]],
             "worst_off": worst_off,
-            "planted": {
-                "rows": rows,
-                "false_alarms": of_synthetic.alarms["any"],
-                "false_alarms_by_way": of_synthetic.alarms,
-                **sentences(rows),
-            },
+            "planted": calibrated.planted,
             "samples": {path.name: sha256(path) for path in samples},
             "seed": seed,
         },
@@ -258,26 +218,9 @@ def search(
     )
 
 
-def _check(
-    data: Cohort,
-    sampled: shards.Samples,
-    means: np.ndarray,
-    latents: Path,
-    samples: Sequence[Path],
-) -> None:
-    if len(means) != len(data.rows):
-        raise UserError(
-            f"{latents / 'mean.npy'}: {len(means)} latents, but the manifest has {len(data.rows)} "
-            "images; encode the cohort again"
-        )
+def _require_alike(data: Cohort, sampled: shards.Samples, samples: Sequence[Path]) -> None:
     if (sampled.shape, sampled.dtype) != (data.images.shape[1:], data.images.dtype):
         raise UserError(
             f"{samples[0]}: images of {sampled.shape} {sampled.dtype}, but the cohort has "
             f"{data.images.shape[1:]} {data.images.dtype}; sample again from this cohort's model"
-        )
-    patients = len(np.unique(data.patients[data.of("test")]))
-    if patients < 2:
-        raise UserError(
-            f"the audit compares with held-out patients and needs at least 2 in test, there are "
-            f"{patients}; give split.fractions.test a larger share"
         )
