@@ -139,6 +139,14 @@ STAGES = {
         "cohort split out",
         hardware=True,
     ),
+    "features-ahead": Stage(
+        "evaluation.features:ahead",
+        "compute the features of the real images that samples will be compared with",
+        {"settings": config.Evaluation},
+        "cohort split out",
+        words={"extractor": str},
+        hardware=True,
+    ),
     "features": Stage(
         "evaluation.features:extract",
         "compute the features of the compared images",
@@ -146,7 +154,7 @@ STAGES = {
         "cohort split sets out",
         lists="samples",
         words={"extractor": str},
-        optional=f"decoded {MODELS}",
+        optional=f"decoded ahead {MODELS}",
         hardware=True,
     ),
     "evaluate": Stage(

@@ -10,7 +10,8 @@ from tiny import REPOSITORY, configured, run
 PROFILES = REPOSITORY / "workflow/profiles"
 GPUS = ("slurm", "workstation")
 NETWORKS = {
-    *("autoencoder", "encode", "diffusion", "sample", "classifier", "features", "guidance"),
+    *("autoencoder", "encode", "diffusion", "sample", "classifier", "guidance"),
+    *("features_ahead", "features"),
     *("train_again", "measure_again"),
     *(
         "calibrate",

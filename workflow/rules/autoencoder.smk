@@ -16,6 +16,8 @@ rule autoencoder:
         settings=as_json(SYSTEM.autoencoder),
         start=content_of(FIRST_WEIGHTS["autoencoder"]),
     threads: 8
+    # What else could run waits until one core is left to it, beside the denoiser's training.
+    priority: 4
     # Told by a profile; 0 is none, and no limit.
     resources:
         gpu=0,
@@ -45,6 +47,7 @@ rule encode:
         seed=SYSTEM.seed,
         cohort=subpath(input.images, parent=True),
     threads: 8
+    priority: 4
     resources:
         gpu=0,
     shell:

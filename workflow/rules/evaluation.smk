@@ -67,6 +67,29 @@ rule classifier:
         " --journal {params.journal} 2>&1 | tee {log}"
 
 
+# While the denoiser is trained.
+rule features_ahead:
+    input:
+        images=rules.prepare.output.images,
+        split=rules.split.output.split,
+    output:
+        f"{RESULTS}/evaluation/features-ahead-{{extractor}}.npz",
+    log:
+        f"{LOGS}/features-ahead-{{extractor}}.log",
+    params:
+        journal=f"{RESULTS}/journal/features-ahead-{{extractor}}.jsonl",
+        seed=SYSTEM.seed,
+        cohort=subpath(input.images, parent=True),
+        settings=as_json(SYSTEM.evaluation),
+    resources:
+        gpu=0,
+    shell:
+        "synthcohort features-ahead --extractor {wildcards.extractor}"
+        " --settings {params.settings:q} --seed {params.seed} --cohort {params.cohort}"
+        " --split {input.split} --out {output} --threads {threads} --gpus {resources.gpu}"
+        " --journal {params.journal} 2>&1 | tee {log}"
+
+
 rule features:
     input:
         images=rules.prepare.output.images,
@@ -74,9 +97,16 @@ rule features:
         samples=rules.gather.output,
         sets=rules.sets.output,
         decoded=DECODED,
+        ahead=lambda wildcards: (
+            f"{RESULTS}/evaluation/features-ahead-{wildcards.extractor}.npz"
+            if extractors.module(wildcards.extractor).AHEAD
+            else []
+        ),
         models=lambda wildcards: paths_of(extractors.module(wildcards.extractor).MODELS),
     output:
         f"{RESULTS}/evaluation/features-{{extractor}}.npz",
+    wildcard_constraints:
+        extractor="[^-]+",
     log:
         f"{LOGS}/features-{{extractor}}.log",
     params:
@@ -85,6 +115,7 @@ rule features:
         cohort=subpath(input.images, parent=True),
         settings=as_json(SYSTEM.evaluation),
         decoded=DECODED_OPTION,
+        ahead=lambda wildcards, input: f"--ahead {input.ahead}" if input.ahead else "",
         models=lambda wildcards: options_of(extractors.module(wildcards.extractor).MODELS),
     # Others wait for it.
     priority: 1
@@ -93,8 +124,8 @@ rule features:
     shell:
         "synthcohort features --extractor {wildcards.extractor} --settings {params.settings:q}"
         " --seed {params.seed} --cohort {params.cohort} --split {input.split}"
-        " --samples {input.samples} --sets {input.sets} {params.decoded} {params.models}"
-        " --out {output}"
+        " --samples {input.samples} --sets {input.sets} {params.decoded} {params.ahead}"
+        " {params.models} --out {output}"
         " --threads {threads} --gpus {resources.gpu}"
         " --journal {params.journal} 2>&1 | tee {log}"
 

@@ -1,14 +1,15 @@
 """Features of the sets, computed once for all metrics that measure in them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from synthcohort.cohort import open_cohort
 from synthcohort.config import Evaluation
 from synthcohort.errors import UserError
 from synthcohort.evaluation import extractors
-from synthcohort.evaluation.sets import Set, open_sets
+from synthcohort.evaluation.sets import Set, open_sets, real_rows
 from synthcohort.files import atomic_file
 from synthcohort.hardware import Hardware
 from synthcohort.progress import progress
@@ -17,6 +18,33 @@ from synthcohort.tracking.journal import Journal
 # Larger batches of Inception's feature maps fall out of a CPU's cache: 15 images/s at 8, 5 at 32. A
 # GPU would spend such small ones on being told what to do.
 BATCH = {"cpu": 8, "cuda": 128}
+
+
+def ahead(
+    settings: Evaluation,
+    *,
+    extractor: str,
+    seed: int,
+    cohort: Path,
+    split: Path,
+    out: Path,
+    hardware: Hardware,
+    journal: Journal,
+) -> None:
+    """Write an npz with the features (K×D float32) of the real images that the sets will have, and
+    their "rows" (K), for `extract`: no sample is needed for them.
+
+    Raises:
+        UserError: as `extract`.
+    """
+    data = open_cohort(cohort, split)
+    rows = real_rows(settings, data, seed)
+    with progress(f"Features of real images ({extractor})", len(rows)) as bar:
+        _, _, computed = _open(settings, extractor, seed, {}, hardware, bar)
+        features = _finite(computed(data.images[rows]), extractor, "real")
+    with atomic_file(out) as temporary:
+        np.savez(temporary, rows=rows, features=features)
+    journal.result(**{f"{extractor}_features_ahead": len(rows)})
 
 
 def extract(
@@ -32,53 +60,80 @@ def extract(
     hardware: Hardware,
     journal: Journal,
     decoded: Path | None = None,
+    ahead: Path | None = None,
     **models: Path | None,
 ) -> None:
     """Write an npz with the features of each set that `open_sets` gives (N×D float32) by its name,
     extractor and layer (text).
 
-    `models` are the folders that the extractor needs (`extractors.module(extractor).MODELS`).
+    `models` are the folders that the extractor needs (`extractors.module(extractor).MODELS`),
+    `ahead` the file of that function, whose features are not computed again.
 
     Raises:
         UserError: no Inception weights, or ones of another sha256, or features that are not finite.
     """
+    opened, _ = open_sets(sets, cohort=cohort, split=split, samples=samples, decoded=decoded)
+    real = [name for name in opened if name not in ("synthetic", "decoded")]
+    known: dict[int, np.ndarray] = {}
+    if ahead is not None:
+        with np.load(ahead, allow_pickle=False) as file:
+            known.update(zip(file["rows"].tolist(), file["features"], strict=True))
+    # The same image in two sets goes through the network once.
+    missing = {int(row) for name in real for row in opened[name].rows} - known.keys()
+    count = len(missing) + sum(len(opened[n].images) for n in opened if n not in real)
+    found = {}
+    with progress(f"Features ({extractor})", count) as bar:
+        name, layer, computed = _open(settings, extractor, seed, models, hardware, bar)
+        for origin, part in opened.items():
+            if origin in real:
+                new = np.array([row not in known for row in part.rows.tolist()], dtype=bool)
+                if new.any():
+                    features = computed(part.images[new])
+                    known.update(zip(part.rows[new].tolist(), features, strict=True))
+                features = np.stack([known[row] for row in part.rows.tolist()])
+            else:
+                features = computed(part.images)
+            found[origin] = _finite(features, extractor, origin)
+    with atomic_file(out) as temporary:
+        np.savez(temporary, **found, extractor=np.array(name), layer=np.array(layer))
+    journal.result(**{f"{extractor}_features": found["test"].shape[1]})
+
+
+def _open(
+    settings: Evaluation,
+    extractor: str,
+    seed: int,
+    models: Mapping[str, Path | None],
+    hardware: Hardware,
+    bar,
+) -> tuple[str, str, Callable[[np.ndarray], np.ndarray]]:
+    """Extractor and layer in words, and what computes the features of n×C×H×W images, n×D float32,
+    telling the progress `bar`."""
     import torch
 
     name, layer, features = extractors.module(extractor).open_extractor(
         settings, seed, models, hardware
     )
     batch = BATCH[hardware.open().type]
-    opened, _ = open_sets(sets, cohort=cohort, split=split, samples=samples, decoded=decoded)
-    found = {}
-    # The same image in two sets goes through the network once.
-    shared = np.isin(opened["spread"].rows, opened["train"].rows) if "spread" in opened else []
-    count = sum(len(part.images) for part in opened.values()) - int(np.sum(shared))
-    with progress(f"Features ({extractor})", count) as bar:
 
-        def computed(images: np.ndarray) -> np.ndarray:
-            blocks = []
-            for start in range(0, len(images), batch):
-                with torch.inference_mode():
-                    blocks.append(features(images[start : start + batch]).float().cpu().numpy())
-                bar.update(len(blocks[-1]))
-            return np.concatenate(blocks)
+    def computed(images: np.ndarray) -> np.ndarray:
+        blocks = []
+        for start in range(0, len(images), batch):
+            with torch.inference_mode():
+                blocks.append(features(images[start : start + batch]).float().cpu().numpy())
+            bar.update(len(blocks[-1]))
+        return np.concatenate(blocks)
 
-        for origin, part in opened.items():
-            if origin == "spread":
-                # Both have their rows in ascending order.
-                place = np.searchsorted(opened["train"].rows, part.rows).clip(max=len(shared) - 1)
-                found[origin] = found["train"][place]
-                found[origin][~shared] = computed(part.images[~shared])
-            else:
-                found[origin] = computed(part.images)
-            if not np.isfinite(found[origin]).all():
-                raise UserError(
-                    f"features of {extractor}: some of the {origin} images give infinite or "
-                    "undefined values; the model they come from has not been trained soundly"
-                )
-    with atomic_file(out) as temporary:
-        np.savez(temporary, **found, extractor=np.array(name), layer=np.array(layer))
-    journal.result(**{f"{extractor}_features": found["test"].shape[1]})
+    return name, layer, computed
+
+
+def _finite(features: np.ndarray, extractor: str, origin: str) -> np.ndarray:
+    if not np.isfinite(features).all():
+        raise UserError(
+            f"features of {extractor}: some of the {origin} images give infinite or "
+            "undefined values; the model they come from has not been trained soundly"
+        )
+    return features
 
 
 def open_features(

@@ -66,15 +66,9 @@ def choose(
         UserError: too few patients for an interval.
     """
     data, sampled = open_cohort(cohort, split), shards.describe(samples)
-    classes, made = data.classes, classes_of(sampled, data, samples)
-    order = _shuffled(data, seed)
-    real = {name: order(data.of(name)) for name in ("train", "test")}
-    test = real["test"][np.isin(classes[real["test"]], made)][: settings.images]
-    in_test, in_train, there = (
-        np.bincount(of, minlength=len(data.label_names))
-        for of in (classes[test], classes[real["train"]], made)
-    )
-    wanted = np.minimum(in_test, in_train)
+    made = classes_of(sampled, data, samples)
+    there = np.bincount(made, minlength=len(data.label_names))
+    wanted = _wanted(data, settings, seed, made)
     for label in np.flatnonzero(there < wanted):
         print(
             f"Note: {there[label]} synthetic images of label {data.label_names[label]!r} are "
@@ -84,14 +78,10 @@ def choose(
         )
     wanted = np.minimum(wanted, there)
 
-    def first(rows: np.ndarray, of: np.ndarray) -> list[int]:
-        parts = [rows[of == label][:count] for label, count in enumerate(wanted)]
-        return sorted(map(int, np.concatenate(parts)))
-
-    chosen = {name: first(rows, classes[rows]) for name, rows in real.items()}
+    chosen = _real(data, seed, wanted)
     by_index = np.argsort(sampled.index, kind="stable")
-    chosen["synthetic"] = first(by_index, made[by_index])
-    for name in real:
+    chosen["synthetic"] = _first(by_index, made[by_index], wanted)
+    for name in ("train", "test"):
         patients = len(set(data.patients[chosen[name]]))
         if patients < FEWEST_PATIENTS:
             raise UserError(
@@ -99,13 +89,16 @@ def choose(
                 f"patients needs at least {FEWEST_PATIENTS}; raise evaluation.images, or give "
                 f"{name} more patients (split.fractions)"
             )
-    spread = _spread(data, order(data.of("train")), chosen["train"], wanted, seed)
-    patients = [len(set(data.patients[rows])) for rows in (chosen["train"], spread)]
-    if patients[1] >= SPREAD * patients[0]:
-        chosen["spread"] = spread
-    left_out = len(real["test"]) - len(chosen["test"])
+    left_out = len(data.of("test")) - len(chosen["test"])
     write_json(out, chosen | {"left_out": left_out, "seed": seed})
     journal.result(images_compared=len(chosen["test"]), test_images_left_out=left_out)
+
+
+def real_rows(settings: Evaluation, data: Cohort, seed: int) -> np.ndarray:
+    """The rows of the real images that `choose` will take where there are samples enough of every
+    label, ascending, each once."""
+    chosen = _real(data, seed, _wanted(data, settings, seed, data.classes))
+    return np.unique(np.concatenate([*chosen.values()]))
 
 
 def open_sets(
@@ -159,6 +152,33 @@ def _shuffled(data: Cohort, seed: int):
     random = np.random.default_rng(derive(seed, "evaluation", "sets"))
     turn = random.permutation(len(names))[number]
     return lambda rows: rows[np.argsort(turn[rows], kind="stable")]
+
+
+def _wanted(data: Cohort, settings: Evaluation, seed: int, labels: np.ndarray) -> np.ndarray:
+    """How many images of each class number are compared, of those among `labels`."""
+    test = _shuffled(data, seed)(data.of("test"))
+    test = test[np.isin(data.classes[test], labels)][: settings.images]
+    counts = (
+        np.bincount(data.classes[rows], minlength=len(data.label_names))
+        for rows in (test, data.of("train"))
+    )
+    return np.minimum(*counts)
+
+
+def _real(data: Cohort, seed: int, wanted: np.ndarray) -> dict[str, list[int]]:
+    """The rows of "train", "test" and, where there are patients enough, "spread"."""
+    order = _shuffled(data, seed)
+    rows = {name: order(data.of(name)) for name in ("train", "test")}
+    chosen = {name: _first(of, data.classes[of], wanted) for name, of in rows.items()}
+    spread = _spread(data, rows["train"], chosen["train"], wanted, seed)
+    patients = [len(set(data.patients[of])) for of in (chosen["train"], spread)]
+    return chosen | ({"spread": spread} if patients[1] >= SPREAD * patients[0] else {})
+
+
+def _first(rows: np.ndarray, classes: np.ndarray, wanted: np.ndarray) -> list[int]:
+    """The first `rows` of each of their `classes`, as many as are `wanted` of it, ascending."""
+    parts = [rows[classes == label][:count] for label, count in enumerate(wanted)]
+    return sorted(map(int, np.concatenate(parts)))
 
 
 def _spread(

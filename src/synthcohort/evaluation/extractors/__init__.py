@@ -3,6 +3,8 @@
 An extractor module has
 
 - `MODELS`: which of the folders "classifier", "autoencoder" and "diffusion" it needs;
+- `AHEAD`: whether the real images' features are computed before there are samples: it takes none
+  of these folders, and long enough for that to be worth a job;
 - `open_extractor(settings, seed, models, hardware)`, `models` those folders by name: what the
   extractor and its layer are called in words, and a function that gives the features of n×C×H×W
   uint8 or uint16 images as n×D float32 tensors.

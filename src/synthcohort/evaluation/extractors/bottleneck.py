@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 MODELS = ("autoencoder", "diffusion")
+AHEAD = False
 
 
 def open_extractor(

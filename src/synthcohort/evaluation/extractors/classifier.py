@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 MODELS = ("classifier",)
+AHEAD = False
 
 
 def open_extractor(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 MODELS = ()
+AHEAD = True
 
 
 def open_extractor(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 MODELS = ()
+AHEAD = True
 
 
 def open_extractor(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 MODELS = ()
+AHEAD = True
 NAME = "Inception-v3 of 2015-12-05 (torch-fidelity)"
 STATE_DICT = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 TORCHSCRIPT = "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34"

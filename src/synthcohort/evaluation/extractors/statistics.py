@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 MODELS = ()
+AHEAD = False
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 STEEP = (50, 90, 99)
 BINS = 32
