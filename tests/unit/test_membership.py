@@ -16,7 +16,12 @@ from synthcohort.config import Evaluation
 from synthcohort.evaluation.material import Material
 from synthcohort.evaluation.metrics import membership
 from synthcohort.evaluation.metrics.membership.denoiser_loss import chosen, losses
-from synthcohort.evaluation.metrics.membership.patient_auc import chance, exposed, told_apart
+from synthcohort.evaluation.metrics.membership.patient_auc import (
+    chance,
+    exposed,
+    strongest,
+    told_apart,
+)
 from synthcohort.evaluation.metrics.over_training.advice import advised
 from synthcohort.evaluation.networks.label_classifier import train_classifier
 from synthcohort.evaluation.sets import Set
@@ -191,6 +196,18 @@ def test_the_area_is_that_of_pairs_and_its_interval_covers_it():
         low, high = told_apart(random.normal(1, 1, 20), random.normal(0, 1, 12))["interval"]
         covered.append(low < 0.7602 < high)  # Φ(1/√2)
     assert np.mean(covered) > 0.92
+
+
+def test_looking_at_several_moments_of_a_training_raises_no_more_alarms():
+    random, alarms = np.random.default_rng(1), []
+    for _ in range(300):
+        of = random.normal(size=(4, 2, 120))  # moments, attacks, patients
+        lows = [
+            strongest({"a": (a[:40], a[40:]), "b": (b[:40], b[40:])}, moments=4)[1]["interval"][0]
+            for a, b in of
+        ]
+        alarms.append(max(lows) > 0.5)
+    assert np.mean(alarms) < 0.06
 
 
 def test_exposed_patients_are_counted_above_the_surest_unseen_one():

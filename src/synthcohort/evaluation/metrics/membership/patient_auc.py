@@ -39,11 +39,15 @@ def told_apart(members: np.ndarray, others: np.ndarray, share: float = 1.0) -> d
     return {"value": value, "interval": (1 / (1 + np.exp(-ends))).tolist()}
 
 
-def strongest(attacks: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> tuple[str, dict]:
+def strongest(
+    attacks: Mapping[str, tuple[np.ndarray, np.ndarray]], moments: int = 1
+) -> tuple[str, dict]:
     """The name of the attack (members' and others' scores by name) with the largest area, and that
     area with an interval that holds for the largest of them all: from the highest lower bound to
-    the highest upper one, each attack having its share of the 5 % (Bonferroni)."""
-    areas = {name: told_apart(*sides, 1 / len(attacks)) for name, sides in attacks.items()}
+    the highest upper one, each attack having its share of the 5 % (Bonferroni), at each of so many
+    `moments` at which somebody looks."""
+    part = 1 / (len(attacks) * moments)
+    areas = {name: told_apart(*sides, part) for name, sides in attacks.items()}
     best = max(areas, key=lambda name: areas[name]["value"])
     interval = [max(area["interval"][end] for area in areas.values()) for end in (0, 1)]
     return best, {"value": areas[best]["value"], "interval": interval}

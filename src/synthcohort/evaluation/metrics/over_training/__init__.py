@@ -116,7 +116,7 @@ def measure(
             points.append(
                 {
                     "images": images,
-                    "membership": strongest(told)[1],
+                    "membership": strongest(told, len(networks))[1],
                     "near_copies": near(latents),
                 }
             )
@@ -134,7 +134,8 @@ def measure(
         "layer": f"loss at {len(LEVELS)} noise levels; penultimate",
         "value": value,
         "interval": None,
-        "interval_method": "membership: DeLong over patients; losses: t, over patients; near "
+        "interval_method": "membership: DeLong over patients, for all moments together "
+        "(Bonferroni); losses: t, over patients; near "
         "copies: exact, of images; distance: delete-a-group jackknife over patients and images",
         "floor": None,
         "n": {name: len(rows) for name, rows in part.items()} | {"synthetic": len(asked)},
