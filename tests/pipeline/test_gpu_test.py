@@ -1,9 +1,12 @@
 """The test that a user with a GPU runs: in small, without one."""
 
 import re
+import runpy
 import sys
 
 from tiny import REPOSITORY, run
+
+from synthcohort import config
 
 SCRIPT = str(REPOSITORY / "benchmarks/gpu_test.py")
 
@@ -17,6 +20,10 @@ def test_it_trains_resumes_compares_and_measures(quick, tmp_path):
     assert "Killed and resumed: yes" in done.stdout
     # On the CPU float32 is the CPU's own, to the bit.
     assert "Images in float32: 0.000 grey levels" in done.stdout
+
+
+def test_what_it_trains_on_a_gpu_is_a_valid_system():
+    config.check(runpy.run_path(SCRIPT)["SYSTEM"])
 
 
 def test_without_a_gpu_it_says_so_and_ends_well(tmp_path):

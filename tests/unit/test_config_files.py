@@ -14,7 +14,8 @@ FOLDER = Path(__file__).parents[2] / "config"
 
 
 PRESETS = sorted((FOLDER / "presets").glob("*.yaml"))
-WHOLE = sorted(set(FOLDER.rglob("*.yaml")) - set(PRESETS))
+FOR_GPU = sorted((FOLDER / "gpu").glob("*.yaml"))
+WHOLE = sorted(set(FOLDER.rglob("*.yaml")) - {*PRESETS, *FOR_GPU})
 
 
 @pytest.mark.parametrize(
@@ -32,15 +33,30 @@ def test_every_configuration_is_accepted(path, monkeypatch, tmp_path):
         check_gates(system.audit)
 
 
-@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
-def test_every_preset_goes_on_top_of_a_configuration(path):
-    system = yaml.safe_load((FOLDER / "config.yaml").read_text(encoding="utf-8"))
-    preset = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert preset.keys() == {"autoencoder", "diffusion", "sampling"}
-    for section, keys in preset.items():  # as Snakemake does with a second --configfile
-        system[section] = system.get(section, {}) | keys
-    checked = config.check(system)
-    for section, keys in preset.items():
+def _on_top(base, path):
+    """The configuration that Snakemake makes of two files, and the second one's sections."""
+    system, upper = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in (base, path))
+    sections = {key: keys for key, keys in upper.items() if isinstance(keys, dict)}
+    name = {key: value for key, value in upper.items() if key not in sections}
+    merged = {section: system.get(section, {}) | keys for section, keys in sections.items()}
+    return config.check(system | name | merged), sections
+
+
+@pytest.mark.parametrize(
+    ("path", "base"),
+    [
+        *(pytest.param(path, FOLDER / "config.yaml", id=path.stem) for path in PRESETS),
+        *(pytest.param(path, FOLDER / path.name, id=f"gpu-{path.stem}") for path in FOR_GPU),
+    ],
+)
+def test_what_is_made_for_a_gpu_goes_on_top_of_a_configuration(path, base, monkeypatch, tmp_path):
+    for name in re.findall(r"\$\{?([A-Z_]+)", base.read_text(encoding="utf-8")):
+        monkeypatch.setenv(name, str(tmp_path))
+    checked, sections = _on_top(base, path)
+    assert sections.keys() <= {"autoencoder", "diffusion", "sampling"}
+    if path in FOR_GPU:
+        assert checked.name == f"{path.stem}_gpu"
+    for section, keys in sections.items():
         told = getattr(checked, section)
         assert {key: getattr(told, key) for key in keys} == {
             key: tuple(value) if isinstance(getattr(told, key), tuple) else value
