@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 
@@ -13,11 +14,11 @@ from PIL import Image
 
 from synthcohort import config
 from synthcohort.audit import audit
-from synthcohort.audit.calibration import calibrate
+from synthcohort.audit.calibration import calibrate, open_calibration
 from synthcohort.audit.figures import draw_audit
 from synthcohort.audit.gate import require_passed
 from synthcohort.audit.search import search
-from synthcohort.cohort import MANIFEST_COLUMNS
+from synthcohort.cohort import MANIFEST_COLUMNS, open_cohort
 from synthcohort.errors import UserError
 from synthcohort.hardware import Hardware
 from synthcohort.tracking.journal import Journal
@@ -249,3 +250,32 @@ def test_shards_of_two_runs(study):
 def test_no_work_files_are_left(study):
     run(study, [shard(study.root / "shard-00000.npz", decoded(pictures(5, seed=2)))])
     assert not [path for path in Path(study.root).iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "looks.npz").unlink(), "no whole calibration"),
+        (lambda folder: _cut(folder / "looks.npz"), "no whole calibration"),
+        (lambda folder: _cut(folder / "detector.safetensors"), "no whole calibration"),
+        (lambda folder: _cut(folder / "planted.json"), "no whole calibration"),
+        (
+            lambda folder: np.savez(folder / "looks.npz", unseen=np.arange(3)),
+            "no whole calibration",
+        ),
+        (lambda folder: None, "made of another cohort, split, autoencoder or seed"),
+    ],
+)
+def test_a_calibration_that_is_not_whole_or_of_something_else_is_told(study, tmp_path, spoil, said):
+    samples = [shard(study.root / "shard-00000.npz", decoded(pictures(8, seed=2)))]
+    run(study, samples)
+    folder = tmp_path / "spoilt"
+    shutil.copytree(study.root / "calibration", folder)
+    spoil(folder)
+    data = open_cohort(study.root / "cohort", study.root / "cohort" / "split.csv")
+    with pytest.raises(UserError, match=f"{said}.*calibrate the search again"):
+        open_calibration(folder, data, "something else")
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:100])

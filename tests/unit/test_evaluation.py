@@ -204,11 +204,12 @@ def test_real_features_are_the_same_where_they_were_computed_ahead(system, tmp_p
     of = {"extractor": "statistics", "hardware": CPU, **common}
     ahead(SETTINGS, out=known, **of)
     with np.load(known) as file:
-        rows, features = file["rows"], file["features"]
+        held = dict(file)
+    rows = held["rows"]
     found = []
     for name, moved in (("at once", None), ("ahead", 0), ("altered", 1)):
         if moved is not None:
-            np.savez(known, rows=rows, features=features + moved)
+            np.savez(known, **held | {"features": held["features"] + moved})
         out = tmp_path / f"{name}.npz"
         given_ahead = {} if moved is None else {"ahead": known}
         extract(SETTINGS, samples=samples, sets=sets, out=out, **given_ahead, **of)
@@ -222,6 +223,12 @@ def test_real_features_are_the_same_where_they_were_computed_ahead(system, tmp_p
     moved = (altered["train"] == at_once["train"] + 1).all(1)
     assert np.array_equal(moved, np.isin(compared, rows))
     assert np.array_equal(altered["synthetic"], at_once["synthetic"])
+    other = {"extractor": "classifier", "hardware": CPU, **common}
+    with pytest.raises(UserError, match="features of another split or extractor"):
+        extract(SETTINGS, samples=samples, sets=sets, out=known, ahead=known, **other)
+    known.write_bytes(known.read_bytes()[:99])
+    with pytest.raises(UserError, match="no whole file of features"):
+        extract(SETTINGS, samples=samples, sets=sets, out=known, ahead=known, **of)
 
 
 def test_samples_of_another_cohort_are_told(system, tmp_path):

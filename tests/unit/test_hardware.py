@@ -8,6 +8,7 @@ from tiny import REPOSITORY
 
 from synthcohort.errors import UserError
 from synthcohort.hardware import Hardware, gpu
+from synthcohort.hardware.variables import training_threads
 
 # The fixture of these tests too.
 machine = graphics.machine
@@ -158,3 +159,11 @@ def test_an_unreadable_driver_is_none(tmp_path):
     assert gpu.driver_version(tmp_path / "version") == ""
     (tmp_path / "version").write_text("something else")
     assert gpu.driver_version(tmp_path / "version") == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("cores", "alone", "beside"), [(1, 1, 1), (2, 2, 1), (8, 8, 7), (64, 8, 8), (None, 8, 8)]
+)
+def test_a_training_leaves_a_core_where_there_is_one(cores, alone, beside):
+    assert training_threads(cores) == alone
+    assert training_threads(cores, beside=1) == beside

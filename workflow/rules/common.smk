@@ -11,6 +11,7 @@ from synthcohort.evaluation import extractors, metrics, training_seeds
 from synthcohort.evaluation.draw import captions
 from synthcohort.errors import UserError
 from synthcohort.files import digest, sha256
+from synthcohort.hardware.variables import training_threads
 from synthcohort.models import start_folder
 from synthcohort.results.registry import check_gates
 from synthcohort.seeds import derive

@@ -19,7 +19,7 @@ rule diffusion:
         settings=as_json(SYSTEM.diffusion),
         start=content_of(FIRST_WEIGHTS["diffusion"]),
     # One core is left to what does not wait for the denoiser; all else does.
-    threads: max(1, min(8, (workflow.cores or 9) - 1))
+    threads: training_threads(workflow.resource_settings.cores, beside=1)
     priority: 4
     # Told by a profile; 0 is none, and no limit.
     resources:

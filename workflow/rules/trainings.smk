@@ -14,6 +14,8 @@ use rule diffusion as train_again with:
         journal=f"{RESULTS}/journal/diffusion-{{training}}.jsonl",
         seed=lambda wildcards: derive(SYSTEM.seed, "training", wildcards.training),
         checkpoints=f"{AGAIN}/checkpoints",
+    # What is known of the dataset comes first.
+    priority: -1
 
 
 rule measure_again:

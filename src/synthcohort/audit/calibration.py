@@ -8,8 +8,10 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from synthcohort import config
@@ -18,7 +20,14 @@ from synthcohort.audit.memorised import memorised
 from synthcohort.audit.power import sentences
 from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.errors import UserError
-from synthcohort.files import atomic_directory, atomic_file, read_json, write_json
+from synthcohort.files import (
+    atomic_directory,
+    atomic_file,
+    digest,
+    read_json,
+    sha256,
+    write_json,
+)
 from synthcohort.hardware import Hardware
 from synthcohort.latents.space import Space
 from synthcohort.numerics.neighbours import nearest
@@ -123,7 +132,7 @@ def calibrate(
                 ways=np.array(list(of_unseen)),
                 scores=np.stack([look.score for look in of_unseen.values()]),
                 places=np.stack([look.place for look in of_unseen.values()]),
-                train=np.array(len(train)),
+                made_of=np.array(origin(split, means, seed)),
             )
         write_json(
             folder / "planted.json",
@@ -140,25 +149,31 @@ def calibrate(
     )
 
 
-def open_calibration(folder: Path, data: Cohort) -> Calibration:
-    """What is in the folder, which was made of the same cohort and split.
+def open_calibration(folder: Path, data: Cohort, made_of: str) -> Calibration:
+    """What is in the folder, which was made of the same cohort, split, latents and seed
+    (`made_of`).
 
     Raises:
-        UserError: it was not.
+        UserError: it was not, or is not whole.
     """
+    again = "; delete it and calibrate the search again (synthcohort calibrate)"
+    try:
+        found, told = _read(folder, data)
+    except (SafetensorError, OSError, BadZipFile, ValueError, KeyError, RuntimeError) as error:
+        raise UserError(f"{folder}: no whole calibration of the search ({error}){again}") from error
+    if told != made_of:
+        raise UserError(f"{folder}: made of another cohort, split, autoencoder or seed{again}")
+    return found
+
+
+def _read(folder: Path, data: Cohort) -> tuple[Calibration, str]:
     network = detector.Network(data.images.shape[1])
     weights = load_file(folder / "detector.safetensors")
     with np.load(folder / "looks.npz", allow_pickle=False) as file:
         held = {name: file[name] for name in file.files}
-    held_out = np.isin(held["unseen"], np.concatenate([data.of("val"), data.of("test")]))
-    same = len(data.of("train")) == held["train"] and held_out.all()
-    if not same or len(held["test_distance"]) != len(data.of("test")):
-        raise UserError(
-            f"{folder}: made of another cohort or split; delete it and calibrate the search again"
-        )
     network.load_state_dict(weights)
     looks = zip(held["ways"], held["scores"], held["places"], strict=True)
-    return Calibration(
+    found = Calibration(
         network=network.eval(),
         unseen=held["unseen"],
         looks={str(way): ways.Look(score, place) for way, score, place in looks},
@@ -166,6 +181,13 @@ def open_calibration(folder: Path, data: Cohort) -> Calibration:
         test_distance=held["test_distance"],
         planted=read_json(folder / "planted.json"),
     )
+    return found, str(held["made_of"])
+
+
+def origin(split: Path, means: np.ndarray, seed: int) -> str:
+    """What a calibration is made of, as a digest: the split with its images, the autoencoder, told
+    by the `means` of some latents, and the seed."""
+    return digest({"split": sha256(split), "latents": means[:4].tolist(), "seed": seed})
 
 
 def held_out_seed(seed: int) -> int:

@@ -90,13 +90,18 @@ def search(
         UserError: the inputs do not belong together, or test has fewer than two patients.
     """
     from synthcohort.audit import verdict, ways
-    from synthcohort.audit.calibration import held_out_seed, open_calibration, open_latents
+    from synthcohort.audit.calibration import (
+        held_out_seed,
+        open_calibration,
+        open_latents,
+        origin,
+    )
     from synthcohort.latents.space import Space
 
     hardware = hardware.exact()
     (data, means), sampled = open_latents(cohort, split, latents), shards.describe(samples)
     _require_alike(data, sampled, samples)
-    calibrated = open_calibration(calibration, data)
+    calibrated = open_calibration(calibration, data, origin(split, means, seed))
     unseen, test_distance = calibrated.unseen, calibrated.test_distance
     train, test, made = data.of("train"), data.of("test"), len(sampled.labels)
     out = Path(out)

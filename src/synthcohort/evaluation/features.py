@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from synthcohort.config import Evaluation
 from synthcohort.errors import UserError
 from synthcohort.evaluation import extractors
 from synthcohort.evaluation.sets import Set, open_sets, real_rows
-from synthcohort.files import atomic_file
+from synthcohort.files import atomic_file, digest, sha256
 from synthcohort.hardware import Hardware
 from synthcohort.progress import progress
 from synthcohort.tracking.journal import Journal
@@ -38,12 +39,13 @@ def ahead(
         UserError: as `extract`.
     """
     data = open_cohort(cohort, split)
-    rows = real_rows(settings, data, seed)
+    rows = real_rows(settings, data, seed, split)
     with progress(f"Features of real images ({extractor})", len(rows)) as bar:
         _, _, computed = _open(settings, extractor, seed, {}, hardware, bar)
         features = _finite(computed(data.images[rows]), extractor, "real")
+    made_of = np.array(_origin(extractor, split))
     with atomic_file(out) as temporary:
-        np.savez(temporary, rows=rows, features=features)
+        np.savez(temporary, rows=rows, features=features, made_of=made_of)
     journal.result(**{f"{extractor}_features_ahead": len(rows)})
 
 
@@ -70,14 +72,14 @@ def extract(
     `ahead` the file of that function, whose features are not computed again.
 
     Raises:
-        UserError: no Inception weights, or ones of another sha256, or features that are not finite.
+        UserError: no Inception weights, or ones of another sha256, or features that are not finite;
+            what is `ahead` is of another split or extractor.
     """
     opened, _ = open_sets(sets, cohort=cohort, split=split, samples=samples, decoded=decoded)
     real = [name for name in opened if name not in ("synthetic", "decoded")]
     known: dict[int, np.ndarray] = {}
     if ahead is not None:
-        with np.load(ahead, allow_pickle=False) as file:
-            known.update(zip(file["rows"].tolist(), file["features"], strict=True))
+        known.update(_ahead(ahead, _origin(extractor, split)))
     # The same image in two sets goes through the network once.
     missing = {int(row) for name in real for row in opened[name].rows} - known.keys()
     count = len(missing) + sum(len(opened[n].images) for n in opened if n not in real)
@@ -97,6 +99,26 @@ def extract(
     with atomic_file(out) as temporary:
         np.savez(temporary, **found, extractor=np.array(name), layer=np.array(layer))
     journal.result(**{f"{extractor}_features": found["test"].shape[1]})
+
+
+def _ahead(path: Path, made_of: str) -> dict[int, np.ndarray]:
+    """The features in the file by row, which are of that origin."""
+    again = "; delete it and compute them again (synthcohort features-ahead)"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            told, found = (
+                str(file["made_of"]),
+                dict(zip(file["rows"].tolist(), file["features"], strict=True)),
+            )
+    except (OSError, BadZipFile, ValueError, KeyError) as error:
+        raise UserError(f"{path}: no whole file of features ({error}){again}") from error
+    if told != made_of:
+        raise UserError(f"{path}: features of another split or extractor{again}")
+    return found
+
+
+def _origin(extractor: str, split: Path) -> str:
+    return digest({"extractor": extractor, "split": sha256(split)})
 
 
 def _open(

@@ -81,23 +81,21 @@ def choose(
     chosen = _real(data, seed, wanted)
     by_index = np.argsort(sampled.index, kind="stable")
     chosen["synthetic"] = _first(by_index, made[by_index], wanted)
-    for name in ("train", "test"):
-        patients = len(set(data.patients[chosen[name]]))
-        if patients < FEWEST_PATIENTS:
-            raise UserError(
-                f"{split}: {patients} patients of {name} can be compared, but an interval over "
-                f"patients needs at least {FEWEST_PATIENTS}; raise evaluation.images, or give "
-                f"{name} more patients (split.fractions)"
-            )
+    _require_patients(data, chosen, split)
     left_out = len(data.of("test")) - len(chosen["test"])
     write_json(out, chosen | {"left_out": left_out, "seed": seed})
     journal.result(images_compared=len(chosen["test"]), test_images_left_out=left_out)
 
 
-def real_rows(settings: Evaluation, data: Cohort, seed: int) -> np.ndarray:
+def real_rows(settings: Evaluation, data: Cohort, seed: int, split: Path) -> np.ndarray:
     """The rows of the real images that `choose` will take where there are samples enough of every
-    label, ascending, each once."""
+    label, ascending, each once.
+
+    Raises:
+        UserError: as `choose`, already before there are samples.
+    """
     chosen = _real(data, seed, _wanted(data, settings, seed, data.classes))
+    _require_patients(data, chosen, split)
     return np.unique(np.concatenate([*chosen.values()]))
 
 
@@ -152,6 +150,17 @@ def _shuffled(data: Cohort, seed: int):
     random = np.random.default_rng(derive(seed, "evaluation", "sets"))
     turn = random.permutation(len(names))[number]
     return lambda rows: rows[np.argsort(turn[rows], kind="stable")]
+
+
+def _require_patients(data: Cohort, chosen: dict[str, list[int]], split: Path) -> None:
+    for name in ("train", "test"):
+        patients = len(set(data.patients[chosen[name]]))
+        if patients < FEWEST_PATIENTS:
+            raise UserError(
+                f"{split}: {patients} patients of {name} can be compared, but an interval over "
+                f"patients needs at least {FEWEST_PATIENTS}; raise evaluation.images, or give "
+                f"{name} more patients (split.fractions)"
+            )
 
 
 def _wanted(data: Cohort, settings: Evaluation, seed: int, labels: np.ndarray) -> np.ndarray:

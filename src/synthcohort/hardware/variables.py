@@ -32,6 +32,12 @@ def cores_here() -> int | None:
     return os.cpu_count()
 
 
+def training_threads(cores: int | None, beside: int = 0) -> int:
+    """Of a training: as many cores as there are, at most 8, but for those left to what runs
+    `beside` it; as if there were enough where nobody knows how many there are."""
+    return max(1, min(8, (cores or 8 + beside) - beside))
+
+
 def before_torch() -> None:
     """Set what torch reads when it is imported; what the user has set stays.
 

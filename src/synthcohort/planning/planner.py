@@ -19,14 +19,12 @@ from synthcohort.errors import UserError
 from synthcohort.hardware import Hardware
 from synthcohort.hardware.memory import told_when_short
 from synthcohort.hardware.precision import chosen
-from synthcohort.hardware.variables import cores_here
+from synthcohort.hardware.variables import cores_here, training_threads
 from synthcohort.planning import expected, rule, trials
 from synthcohort.planning.sections import replaced, text
 from synthcohort.planning.stage_times import Around, Systems, fitted, seconds
 
 _REPLACED = ("autoencoder", "diffusion", "sampling")
-_MOST_THREADS = 8
-"""Of a training, as its rule has it."""
 _IMPORTED_LATE = (
     "diffusers.models.autoencoders.autoencoder_kl",
     "diffusers.models.unets.unet_2d",
@@ -49,7 +47,7 @@ def planned(path: Path, results: Path, budget: float, hardware: Hardware, on_gpu
     system, asked = _system(path)
     cores = hardware.threads or cores_here() or 1
     data = _cohort(system, results, path, cores, asked)
-    hardware = dataclasses.replace(hardware, threads=min(cores, _MOST_THREADS))
+    hardware = dataclasses.replace(hardware, threads=training_threads(cores))
     device = hardware.open()
     if on_gpu and device.type != "cuda":
         raise UserError(
@@ -73,7 +71,7 @@ def planned(path: Path, results: Path, budget: float, hardware: Hardware, on_gpu
         "synthcohort plan",
         lambda: "the smallest network of the rule does not fit; take smaller images (prepare.size)",
     ):
-        best, latent, memory = _chosen(system, data, around, budget, gigabytes, hardware)
+        best, latent, memory = _chosen(system, data, around, budget, gigabytes, cores, hardware)
     ours = (time.thread_time() - worked) / (time.perf_counter() - clock)
     sections = {name: getattr(best, name) for name in _REPLACED}
     comments = [
@@ -103,6 +101,7 @@ def _chosen(
     around: Around,
     budget: float,
     gigabytes: float,
+    cores: int,
     hardware: Hardware,
 ) -> tuple[Systems, tuple[int, int, int], float]:
     """The widest U-Net that sees images enough in the time, tried one after the other; the latents'
@@ -114,6 +113,7 @@ def _chosen(
     cost, decoder = trials.try_autoencoder(autoencoder, some, hardware)
     latent = trials.latent_of(decoder, data.images.shape[1:])
     told = len(data.label_names), len(data.attribute_names)
+    hardware = dataclasses.replace(hardware, threads=training_threads(cores, beside=1))
     best = None
     for diffusion in rule.denoisers(size, latent, gigabytes):
         _say(f"trying the U-Net {_widths(diffusion)}")
