@@ -14,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 help:
 	@echo "make demo   run the whole pipeline on a simulated brain-MRI cohort (ten to fifteen minutes on two cores)"
 	@echo "make test   run every test"
-	@echo "make gpu-test  on a GPU: train, resume, sample, compare with the CPU, measure (about 10 minutes)"
+	@echo "make gpu-test  on a GPU: train, resume, sample, compare with the CPU, measure (five to ten minutes)"
 	@echo "make ui     open the MLflow UI on what has run (http://127.0.0.1:5000)"
 	@echo "make lint   ruff and snakemake --lint"
 	@echo "make docs   write config/README.md from the settings' descriptions"
