@@ -77,7 +77,7 @@ def test_on_a_workstation_too_and_each_takes_one_for_itself(tmp_path):
     commands = re.findall(r"^Shell command: synthcohort (\S+) (.*)$", shown, re.M)
     taking = {stage for stage, arguments in commands if "--gpus 1" in arguments}
     named = {rule for rule in NETWORKS if "_" not in rule}
-    assert taking == named | {"evaluate", "decode-sets", "measure-again"}
+    assert taking == named | {"evaluate", "decode-sets", "measure-again", "features-ahead"}
 
 
 def test_a_million_images_are_some_jobs_that_load_their_models_once(tmp_path):
