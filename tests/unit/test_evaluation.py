@@ -15,7 +15,7 @@ from synthcohort.evaluation.decoded import decode_sets
 from synthcohort.evaluation.draw import draw_evaluation
 from synthcohort.evaluation.evaluate import evaluate
 from synthcohort.evaluation.extractors.statistics import statistics
-from synthcohort.evaluation.features import ahead, extract
+from synthcohort.evaluation.features import extract
 from synthcohort.evaluation.networks.label_classifier import cannot_tell, train_classifier
 from synthcohort.evaluation.sets import choose, open_sets
 
@@ -189,46 +189,6 @@ def test_where_patients_have_many_images_some_are_spread_over_more_of_them(syste
     of = {"extractor": "statistics", "sets": sets, "out": features, "hardware": CPU}
     extract(SETTINGS, **of, **common)
     assert np.array_equal(np.load(features)["spread"], statistics(spread.images))
-
-
-@pytest.mark.parametrize("count", [60, 30])
-def test_real_features_are_the_same_where_they_were_computed_ahead(system, tmp_path, count):
-    """Also where there are fewer samples than expected, so that other real images are compared;
-    and those ahead are taken: altered, they come out altered."""
-    given = write_cohort(tmp_path / "cohort", train=30, test=8, images_each=6)
-    classes = np.arange(count) % 2
-    samples = write_samples(tmp_path / "made", pictures(classes, 5), classes)
-    sets, known = tmp_path / "sets.json", tmp_path / "known.npz"
-    common = {"seed": 0, "journal": QUIET, **given}
-    choose(SETTINGS, samples=samples, out=sets, **common)
-    of = {"extractor": "statistics", "hardware": CPU, **common}
-    ahead(SETTINGS, out=known, **of)
-    with np.load(known) as file:
-        held = dict(file)
-    rows = held["rows"]
-    found = []
-    for name, moved in (("at once", None), ("ahead", 0), ("altered", 1)):
-        if moved is not None:
-            np.savez(known, **held | {"features": held["features"] + moved})
-        out = tmp_path / f"{name}.npz"
-        given_ahead = {} if moved is None else {"ahead": known}
-        extract(SETTINGS, samples=samples, sets=sets, out=out, **given_ahead, **of)
-        found.append(np.load(out))
-    at_once, taken, altered = found
-    compared = json.loads(sets.read_text())["train"]
-    # All that are compared now were expected, or, of fewer samples, most of them.
-    assert np.isin(compared, rows).mean() > 0.5
-    for name in ("train", "test", "spread", "synthetic"):
-        assert np.array_equal(at_once[name], taken[name]), name
-    moved = (altered["train"] == at_once["train"] + 1).all(1)
-    assert np.array_equal(moved, np.isin(compared, rows))
-    assert np.array_equal(altered["synthetic"], at_once["synthetic"])
-    other = {"extractor": "classifier", "hardware": CPU, **common}
-    with pytest.raises(UserError, match="features of another split or extractor"):
-        extract(SETTINGS, samples=samples, sets=sets, out=known, ahead=known, **other)
-    known.write_bytes(known.read_bytes()[:99])
-    with pytest.raises(UserError, match="no whole file of features"):
-        extract(SETTINGS, samples=samples, sets=sets, out=known, ahead=known, **of)
 
 
 def test_samples_of_another_cohort_are_told(system, tmp_path):

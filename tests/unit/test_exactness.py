@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from synthcohort.audit import search
+from synthcohort.audit import calibration, search
 from synthcohort.config import Audit
 from synthcohort.evaluation.metrics.membership import denoiser_loss
 from synthcohort.hardware import Hardware
@@ -35,18 +35,38 @@ def test_the_space_of_the_audit_is_exact(monkeypatch, precision):
         space.Space(HERE, None, None, None, HERE, Watched("cpu", precision))
 
 
-def test_the_whole_search_is_exact(monkeypatch, tmp_path):
+@pytest.fixture
+def stopped(monkeypatch):
+    """A cohort of nothing; what asks for its latents' space says in which precision."""
+
     def stop(*arguments) -> None:
         raise Asked(arguments[-1].precision)
 
-    data = SimpleNamespace(of=lambda name: [], images=np.zeros(1))
-    monkeypatch.setattr(search.shards, "mapped", lambda *_: nullcontext())
-    monkeypatch.setattr(search, "open_cohort", lambda *_: data)
-    monkeypatch.setattr(search.shards, "describe", lambda _: SimpleNamespace(labels=[]))
-    monkeypatch.setattr(search, "_check", lambda *_: None)
+    data = SimpleNamespace(
+        of=lambda name: np.zeros(0, int), patients=np.zeros(0), images=np.zeros(1)
+    )
+    monkeypatch.setattr(calibration, "open_latents", lambda *_: (data, np.zeros(1)))
+    monkeypatch.setattr(calibration, "Space", stop)
     monkeypatch.setattr("synthcohort.latents.space.Space", stop)
-    np.save(tmp_path / "mean.npy", np.zeros(1))
-    paths = dict.fromkeys(("cohort", "split", "autoencoder", "arrays"), tmp_path)
+
+
+def test_the_calibration_of_the_search_is_exact(stopped, monkeypatch, tmp_path):
+    monkeypatch.setattr(calibration, "draw_patients", lambda rows, *_: rows)
+    paths = dict.fromkeys(("cohort", "split", "latents", "autoencoder"), tmp_path)
+    with pytest.raises(Asked, match="fp32"):
+        calibration.calibrate(
+            Audit(), seed=0, **paths, out=tmp_path / "made", hardware=Watched(), journal=None
+        )
+
+
+def test_the_whole_search_is_exact(stopped, monkeypatch, tmp_path):
+    monkeypatch.setattr(search.shards, "mapped", lambda *_: nullcontext())
+    monkeypatch.setattr(search.shards, "describe", lambda _: SimpleNamespace(labels=[]))
+    monkeypatch.setattr(search, "_require_alike", lambda *_: None)
+    held = SimpleNamespace(unseen=[], test_distance=[])
+    monkeypatch.setattr(calibration, "open_calibration", lambda *_: held)
+    monkeypatch.setattr(calibration, "origin", lambda *_: "")
+    paths = dict.fromkeys(("cohort", "split", "autoencoder", "arrays", "calibration"), tmp_path)
     paths |= {"latents": tmp_path, "out": tmp_path / "search.json", "samples": []}
     with pytest.raises(Asked, match="fp32"):
         search.search(Audit(), seed=0, **paths, hardware=Watched(), journal=None)
