@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +55,16 @@ def atomic_directory(path: Path) -> Iterator[Path]:
             _fsync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def readable(path: Path, fault: str, remedy: str, *more: type[Exception]) -> Iterator[None]:
+    """Turn what reading a damaged npz raises, and `more`, into a UserError that names `path`, the
+    `fault` and the `remedy`; also what shows only while it is open, as a wrong checksum does."""
+    try:
+        yield
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, *more) as error:
+        raise UserError(f"{path}: {fault} ({error}); {remedy}") from None
 
 
 @contextmanager

@@ -15,7 +15,7 @@ rule autoencoder:
         checkpoints=f"{RESULTS}/checkpoints",
         settings=as_json(SYSTEM.autoencoder),
         start=content_of(FIRST_WEIGHTS["autoencoder"]),
-    threads: 8
+    threads: training_threads(workflow.resource_settings.cores)
     # What else could run waits until one core is left to it, beside the denoiser's training.
     priority: 4
     # Told by a profile; 0 is none, and no limit.

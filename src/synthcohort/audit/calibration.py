@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from safetensors import SafetensorError
@@ -22,9 +21,9 @@ from synthcohort.cohort import Cohort, open_cohort
 from synthcohort.errors import UserError
 from synthcohort.files import (
     atomic_directory,
-    atomic_file,
     digest,
     read_json,
+    readable,
     sha256,
     write_json,
 )
@@ -123,17 +122,16 @@ def calibrate(
     rows = planted.table(found, len(leaks) // len(planted.names()), allowed)
     with atomic_directory(out) as folder:
         save_file(network.state_dict(), folder / "detector.safetensors")
-        with atomic_file(folder / "looks.npz") as temporary:
-            np.savez(
-                temporary,
-                unseen=unseen,
-                nearest=unseen_place % len(train),
-                test_distance=test_distance,
-                ways=np.array(list(of_unseen)),
-                scores=np.stack([look.score for look in of_unseen.values()]),
-                places=np.stack([look.place for look in of_unseen.values()]),
-                made_of=np.array(origin(split, means, seed)),
-            )
+        np.savez(
+            folder / "looks.npz",
+            unseen=unseen,
+            nearest=unseen_place % len(train),
+            test_distance=test_distance,
+            ways=np.array(list(of_unseen)),
+            scores=np.stack([look.score for look in of_unseen.values()]),
+            places=np.stack([look.place for look in of_unseen.values()]),
+            made_of=np.array(origin(split, means, seed)),
+        )
         write_json(
             folder / "planted.json",
             {
@@ -156,32 +154,27 @@ def open_calibration(folder: Path, data: Cohort, made_of: str) -> Calibration:
     Raises:
         UserError: it was not, or is not whole.
     """
-    again = "; delete it and calibrate the search again (synthcohort calibrate)"
-    try:
-        found, told = _read(folder, data)
-    except (SafetensorError, OSError, BadZipFile, ValueError, KeyError, RuntimeError) as error:
-        raise UserError(f"{folder}: no whole calibration of the search ({error}){again}") from error
+    remedy = "delete it and calibrate the search again (synthcohort calibrate)"
+    damage = SafetensorError, KeyError, RuntimeError
+    with (
+        readable(folder, "no whole calibration of the search", remedy, *damage),
+        np.load(folder / "looks.npz", allow_pickle=False) as held,
+    ):
+        network = detector.Network(data.images.shape[1])
+        network.load_state_dict(load_file(folder / "detector.safetensors"))
+        looks = zip(held["ways"], held["scores"], held["places"], strict=True)
+        found = Calibration(
+            network=network.eval(),
+            unseen=held["unseen"],
+            looks={str(way): ways.Look(score, place) for way, score, place in looks},
+            nearest=held["nearest"],
+            test_distance=held["test_distance"],
+            planted=read_json(folder / "planted.json"),
+        )
+        told = str(held["made_of"])
     if told != made_of:
-        raise UserError(f"{folder}: made of another cohort, split, autoencoder or seed{again}")
+        raise UserError(f"{folder}: made of another cohort, split, autoencoder or seed; {remedy}")
     return found
-
-
-def _read(folder: Path, data: Cohort) -> tuple[Calibration, str]:
-    network = detector.Network(data.images.shape[1])
-    weights = load_file(folder / "detector.safetensors")
-    with np.load(folder / "looks.npz", allow_pickle=False) as file:
-        held = {name: file[name] for name in file.files}
-    network.load_state_dict(weights)
-    looks = zip(held["ways"], held["scores"], held["places"], strict=True)
-    found = Calibration(
-        network=network.eval(),
-        unseen=held["unseen"],
-        looks={str(way): ways.Look(score, place) for way, score, place in looks},
-        nearest=held["nearest"],
-        test_distance=held["test_distance"],
-        planted=read_json(folder / "planted.json"),
-    )
-    return found, str(held["made_of"])
 
 
 def origin(split: Path, means: np.ndarray, seed: int) -> str:

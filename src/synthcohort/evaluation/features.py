@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from synthcohort.config import Evaluation
 from synthcohort.errors import UserError
 from synthcohort.evaluation import extractors
 from synthcohort.evaluation.sets import Set, open_sets, real_rows
-from synthcohort.files import atomic_file, digest, sha256
+from synthcohort.files import atomic_file, digest, readable, sha256
 from synthcohort.hardware import Hardware
 from synthcohort.progress import progress
 from synthcohort.tracking.journal import Journal
@@ -77,9 +76,7 @@ def extract(
     """
     opened, _ = open_sets(sets, cohort=cohort, split=split, samples=samples, decoded=decoded)
     real = [name for name in opened if name not in ("synthetic", "decoded")]
-    known: dict[int, np.ndarray] = {}
-    if ahead is not None:
-        known.update(_ahead(ahead, _origin(extractor, split)))
+    known = _ahead(ahead, _origin(extractor, split)) if ahead is not None else {}
     # The same image in two sets goes through the network once.
     missing = {int(row) for name in real for row in opened[name].rows} - known.keys()
     count = len(missing) + sum(len(opened[n].images) for n in opened if n not in real)
@@ -103,18 +100,14 @@ def extract(
 
 def _ahead(path: Path, made_of: str) -> dict[int, np.ndarray]:
     """The features in the file by row, which are of that origin."""
-    again = "; delete it and compute them again (synthcohort features-ahead)"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            told, found = (
-                str(file["made_of"]),
-                dict(zip(file["rows"].tolist(), file["features"], strict=True)),
-            )
-    except (OSError, BadZipFile, ValueError, KeyError) as error:
-        raise UserError(f"{path}: no whole file of features ({error}){again}") from error
-    if told != made_of:
-        raise UserError(f"{path}: features of another split or extractor{again}")
-    return found
+    remedy = "delete it and compute them again (synthcohort features-ahead)"
+    with (
+        readable(path, "no whole file of features", remedy, KeyError),
+        np.load(path, allow_pickle=False) as file,
+    ):
+        if str(file["made_of"]) != made_of:
+            raise UserError(f"{path}: features of another split or extractor; {remedy}")
+        return dict(zip(file["rows"].tolist(), file["features"], strict=True))
 
 
 def _origin(extractor: str, split: Path) -> str:

@@ -1,7 +1,5 @@
 """Synthetic images as the sampling stage writes them: npz shards, read one at a time."""
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from synthcohort.errors import UserError
+from synthcohort.files import readable
 
 MEMBERS = ("images", "labels", "label_names", "index", "seeds")
 # Written only where the cohort has attributes.
@@ -153,18 +152,18 @@ def pick(paths: Sequence[Path], samples: Samples, rows: np.ndarray) -> np.ndarra
 
 @contextmanager
 def _opened(path: Path) -> "Iterator[np.lib.npyio.NpzFile]":
-    # Also what is read from the shard while it is open, where a wrong checksum shows.
-    try:
-        with np.load(path, allow_pickle=False) as shard:
-            missing = [name for name in MEMBERS if name not in shard]
-            if missing:
-                raise ValueError(f"it has no {', '.join(missing)}")
-            yield shard
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(
-            f"{path}: not a readable shard ({error}); delete it, and shards.csv "
-            "beside it where there is one, and run the workflow again: only this shard is made anew"
-        ) from None
+    remedy = (
+        "delete it, and shards.csv beside it where there is one, and run the workflow again: only "
+        "this shard is made anew"
+    )
+    with (
+        readable(path, "not a readable shard", remedy),
+        np.load(path, allow_pickle=False) as shard,
+    ):
+        missing = [name for name in MEMBERS if name not in shard]
+        if missing:
+            raise ValueError(f"it has no {', '.join(missing)}")
+        yield shard
 
 
 def _attributes(shard: "np.lib.npyio.NpzFile", count: int) -> dict[str, np.ndarray]:
