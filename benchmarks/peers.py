@@ -1,7 +1,7 @@
 """This project beside its peers: the same images, seconds, number of samples and scorer for all.
 
     python benchmarks/peers.py --data mnist --minutes 5 [--cores 1|all] [--clock cpu|wall]
-        [--n 400] [--only ours notebook]
+        [--at-once 2] [--n 400] [--only ours notebook]
 
 What the contestants are is said at the head of each file in benchmarks/peers/. All learn from the
 train images of the cohort that config/<data>.yaml prepares (made by the workflow in results/ of the
@@ -9,10 +9,11 @@ current folder where it is not there), for --minutes on --cores; all then draw a
 are compared, asking their denoiser for each at most 20 times. Sampling does not count as training,
 and is reported.
 
-They take turns of ten seconds, so that what else the machine does meets all alike. Time is that
-which processors worked for a contestant, cores × minutes of it; on a machine that does nothing
-else, `--clock wall` takes the time on the wall. Peers' libraries are installed from the package
-registry, each in an environment of its own (results/peers/environments).
+They take turns of ten seconds, so that what else the machine does meets all alike; with
+`--at-once 2` two work at a time, each on its own --cores. Time is that which processors worked for
+a contestant, cores × minutes of it; on a machine that does nothing else, `--clock wall` takes the
+time on the wall. Peers' libraries are installed from the package registry, each in an environment
+of its own (results/peers/environments).
 
 Prints a Markdown table and appends it to benchmarks/peers.md.
 """
@@ -56,6 +57,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=_minutes, required=True)
     parser.add_argument("--cores", choices=("1", "all"), default="1")
     parser.add_argument("--clock", choices=("cpu", "wall"), default="cpu")
+    parser.add_argument(
+        "--at-once", type=_number, default=1, help="contestants that work at a time"
+    )
     parser.add_argument("--n", type=_number, default=400, help="images that each draws")
     parser.add_argument("--only", nargs="+", choices=PACKAGES, default=list(PACKAGES))
     given = parser.parse_args()
@@ -90,17 +94,18 @@ def main() -> None:
         config=str(path),
         results=str(results.absolute()),
     )
-    found = compete(task, given.only, work)
+    found = compete(task, given.only, work, given.at_once)
     judge(found, system, data, real, results / "evaluation" / "classifier", threads, work)
 
     machine = environment()
     cores = f"{threads} core{'s' if threads > 1 else ''} of {machine['cpu']}"
+    beside = f", {given.at_once} contestants at a time" if given.at_once > 1 else ""
     kind = "of processors' time a core" if given.clock == "cpu" else "on the wall"
     text = (
         f"\n## {given.data}, {given.minutes:g} minutes {kind}, {date.today()}\n\n"
-        f"On {cores}; torch {machine['packages']['torch']}; N = {len(task.asked)} images each, "
-        f"at most {EVALUATIONS} evaluations of the denoiser an image, seed {system.seed}, one "
-        "run.\n\n"
+        f"On {cores}{beside}; torch {machine['packages']['torch']}; "
+        f"N = {len(task.asked)} images each, at most {EVALUATIONS} evaluations of the denoiser an "
+        f"image, seed {system.seed}, one run.\n\n"
         f"{table(found, len(task.asked))}"
     )
     print(text, end="")
@@ -130,7 +135,7 @@ def prepare(path: Path, results: Path, threads: int) -> None:
         raise SystemExit("the workflow could not prepare the cohort; its messages stand above")
 
 
-def compete(task: Task, contestants: list[str], work: Path) -> dict[str, dict]:
+def compete(task: Task, contestants: list[str], work: Path, at_once: int) -> dict[str, dict]:
     """Let them train and draw; by contestant {"told"}, its told.json, or {"failed"}."""
     found, starts = {}, {}
     for name in contestants:
@@ -145,7 +150,7 @@ def compete(task: Task, contestants: list[str], work: Path) -> dict[str, dict]:
             found[name] = {"failed": f"not installed: {told.strip().splitlines()[-1]}"}
             continue
         starts[name] = partial(start, python, name, folder, task.threads)
-    for name, process in take_turns(starts).items():
+    for name, process in take_turns(starts, at_once=at_once).items():
         if process.returncode:
             lines = (work / name / "log.txt").read_text(encoding="utf-8").strip().splitlines()
             found[name] = {"failed": f"failed: {lines[-1] if lines else process.returncode}"}

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 SLICE = 10.0
 """Seconds of a turn."""
@@ -13,28 +15,31 @@ PATIENCE = 0.1
 
 
 def take_turns(
-    starts: Mapping[str, Callable[[], subprocess.Popen]], turn: float = SLICE
+    starts: Mapping[str, Callable[[], subprocess.Popen]], turn: float = SLICE, at_once: int = 1
 ) -> dict[str, subprocess.Popen]:
-    """Let one after the other work for `turn` seconds until all have ended, and return them.
+    """Let `at_once` of them work for `turn` seconds, then the next, until all have ended, and
+    return them.
 
     Each is started in its first turn, and has to heed SIGTSTP (`contract`). All are ended if this
     is interrupted.
     """
     processes: dict[str, subprocess.Popen] = {}
-    running = list(starts)
+    waiting = deque(starts)
     try:
-        while running:
-            for name in list(running):
+        while waiting:
+            now = [waiting.popleft() for _ in range(min(at_once, len(waiting)))]
+            for name in now:
                 if name in processes:
                     processes[name].send_signal(signal.SIGCONT)
                 else:
                     processes[name] = starts[name]()
-                try:
-                    processes[name].wait(turn if len(running) > 1 else None)
-                except subprocess.TimeoutExpired:
-                    _pause(processes[name])
-                if processes[name].poll() is not None:
-                    running.remove(name)
+            over = time.monotonic() + turn
+            for name in now:
+                with suppress(subprocess.TimeoutExpired):
+                    processes[name].wait(max(over - time.monotonic(), 0))
+            for name in now:
+                _pause(processes[name])
+            waiting.extend(name for name in now if processes[name].poll() is None)
     finally:
         for process in processes.values():
             if process.poll() is None:

@@ -59,22 +59,37 @@ def start(*arguments: str, **options) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, *arguments], env=environment, **options)
 
 
-def test_turns_are_taken_one_at_a_time_and_do_not_count_against_a_contestant():
+def watched(names: str, **options) -> tuple[list[float], np.ndarray]:
+    """What the clocks of workers in turns have counted, and who was seen working, moment after
+    moment."""
     worker = partial(start, "-c", WORKER, stdout=subprocess.PIPE, text=True)
-    began = time.monotonic()
-    workers = take_turns({"a": worker, "b": worker}, turn=0.3)
-    whole = time.monotonic() - began
     counted, seen = [], []
-    for worker in workers.values():
-        assert worker.returncode == 0
-        first, *moments = map(float, worker.stdout.read().split())
+    for process in take_turns(dict.fromkeys(names, worker), turn=0.3, **options).values():
+        assert process.returncode == 0
+        first, *moments = map(float, process.stdout.read().split())
         counted.append(first)
         seen.append(np.array(moments))
+    owner = np.repeat(np.arange(len(seen)), [len(of) for of in seen])
+    return counted, owner[np.argsort(np.concatenate(seen))]
+
+
+def test_turns_are_taken_one_at_a_time_and_do_not_count_against_a_contestant():
+    began = time.monotonic()
+    counted, owner = watched("ab")
+    whole = time.monotonic() - began
     assert min(counted) >= 0.5
     assert whole >= 1 and sum(counted) <= whole + 0.1
     # Where one works the other does not: whoever begins a turn goes on after the other's last look.
-    owner = np.repeat([0, 1], [len(of) for of in seen])[np.argsort(np.concatenate(seen))]
     assert np.count_nonzero(np.diff(owner)) <= 8
+
+
+def test_two_may_work_at_a_time_and_the_third_waits_meanwhile():
+    counted, owner = watched("abc", at_once=2)
+    assert min(counted) >= 0.5
+    assert np.count_nonzero(np.diff(owner)) > 8
+    # All three are seen next to each other only where one turn ends and another begins.
+    crowded = [len(set(owner[k : k + 6])) == 3 for k in range(len(owner) - 5)]
+    assert np.mean(crowded) < 0.5
 
 
 def test_a_contestant_that_fails_does_not_stop_the_others():
