@@ -224,9 +224,8 @@ def _of_passes(passes: float) -> str:
     if passes <= rule.MOST_PASSES:
         return told
     return (
-        f"{told} No measured run went beyond {rule.MOST_PASSES}: the oftener, the more it learns "
-        "patients by heart. Look at the membership figure; more patients, or a shorter time, make "
-        "it safer."
+        f"{told} The oftener, the more it learns patients by heart: {expected.by_heart()}. Look at "
+        "that figure of yours; more patients, or a shorter time, make it safer."
     )
 
 
