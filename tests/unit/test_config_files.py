@@ -14,8 +14,8 @@ FOLDER = Path(__file__).parents[2] / "config"
 
 
 PRESETS = sorted((FOLDER / "presets").glob("*.yaml"))
-FOR_GPU = sorted((FOLDER / "gpu").glob("*.yaml"))
-WHOLE = sorted(set(FOLDER.rglob("*.yaml")) - {*PRESETS, *FOR_GPU})
+LONGER = sorted(FOLDER.glob("gpu/*.yaml")) + sorted(FOLDER.glob("evening/*.yaml"))
+WHOLE = sorted(set(FOLDER.rglob("*.yaml")) - {*PRESETS, *LONGER})
 
 
 @pytest.mark.parametrize(
@@ -46,16 +46,19 @@ def _on_top(base, path):
     ("path", "base"),
     [
         *(pytest.param(path, FOLDER / "config.yaml", id=path.stem) for path in PRESETS),
-        *(pytest.param(path, FOLDER / path.name, id=f"gpu-{path.stem}") for path in FOR_GPU),
+        *(
+            pytest.param(path, FOLDER / path.name, id=f"{path.parent.name}-{path.stem}")
+            for path in LONGER
+        ),
     ],
 )
-def test_what_is_made_for_a_gpu_goes_on_top_of_a_configuration(path, base, monkeypatch, tmp_path):
+def test_what_is_not_whole_goes_on_top_of_a_configuration(path, base, monkeypatch, tmp_path):
     for name in re.findall(r"\$\{?([A-Z_]+)", base.read_text(encoding="utf-8")):
         monkeypatch.setenv(name, str(tmp_path))
     checked, sections = _on_top(base, path)
     assert sections.keys() <= {"autoencoder", "diffusion", "sampling"}
-    if path in FOR_GPU:
-        assert checked.name == f"{path.stem}_gpu"
+    if path in LONGER:
+        assert checked.name == f"{path.stem}_{path.parent.name}"
     for section, keys in sections.items():
         told = getattr(checked, section)
         assert {key: getattr(told, key) for key in keys} == {
