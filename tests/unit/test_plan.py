@@ -12,7 +12,7 @@ from snakemake.utils import update_config
 from synthcohort.cli import main
 from synthcohort.config import load
 from synthcohort.models import build_autoencoder
-from synthcohort.planning import expected, planner, trials
+from synthcohort.planning import planner, trials
 from synthcohort.planning.trials import AutoencoderCost, DenoiserCost
 
 CONFIG = {
@@ -76,17 +76,6 @@ def test_what_is_printed_goes_under_a_configuration_that_has_none(folder, clock,
     Path("whole.yaml").write_text(yaml.safe_dump(CONFIG | written))
     system = load(Path("whole.yaml"))
     assert system.sampling.images == 40 and system.diffusion.images > 2_000
-
-
-def test_a_plan_is_held_against_the_run_that_is_nearest_in_cohort_and_length():
-    def named(side: int, train: int, images: int) -> str:
-        (line,) = expected.told((side, side), train, images, images)
-        return line
-
-    assert "64-128-192 44,000" in named(64, 4_000, 40_000)
-    assert "96-192-256 160,000" in named(64, 4_000, 150_000)
-    # A cohort of another size counts for more than a training of another length.
-    assert "MNIST, 28×28" in named(28, 60_000, 200_000)
 
 
 def test_a_longer_time_gets_a_wider_network(folder, clock, capsys):

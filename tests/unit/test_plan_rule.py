@@ -167,8 +167,12 @@ def test_small_numbers_are_written_so_that_yaml_reads_numbers():
     assert "images: 1_000" in sections.text([], {"diffusion": diffusion}, {})
 
 
-def test_the_nearest_run_is_near_in_size_then_in_number():
-    assert expected.nearest((28, 28), 60_000).name == "MNIST"
-    assert expected.nearest((28, 28), 3_000).name == "chest X-rays"
-    assert expected.nearest((64, 48), 2_000).name == "brain MRI"
-    assert expected.nearest((256, 256), 1_000_000).side == 64
+def test_the_nearest_run_is_near_in_size_then_in_number_then_in_length():
+    assert expected.nearest((28, 28), 60_000, 30_000).name == "MNIST"
+    assert expected.nearest((28, 28), 3_000, 30_000).name == "chest X-rays"
+    assert expected.nearest((64, 48), 2_000, 30_000).name == "brain MRI"
+    assert expected.nearest((256, 256), 1_000_000, 30_000).side == 64
+    assert expected.nearest((64, 64), 4_000, 40_000).denoiser == 44_000
+    assert expected.nearest((64, 64), 4_000, 150_000).denoiser == 160_000
+    # A cohort of another size counts for more than a training of another length.
+    assert expected.nearest((28, 28), 60_000, 200_000).name == "MNIST"
