@@ -17,9 +17,10 @@ _MOST_MINUTES = 366 * 24 * 60
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All but those on hardware."""
     parser.description = (
-        "Measure this machine on a prepared cohort for half a minute, and print the sections "
-        "autoencoder, diffusion and sampling with which the stages from the autoencoder to the "
-        "samples take the time given, and what to expect of them."
+        "Measure this machine on a prepared cohort for half a minute (some minutes where images "
+        "are large), and print the sections autoencoder, diffusion and sampling with which the "
+        "stages from the autoencoder to the samples take the time given, and what to expect of "
+        "them."
     )
     replaced = "a system; what it has of these sections is replaced"
     parser.add_argument("--configfile", type=Path, required=True, help=replaced)

@@ -38,7 +38,8 @@ _ASKED_OF_OTHERS = 0.9
 def planned(path: Path, results: Path, budget: float, hardware: Hardware, on_gpu: bool) -> str:
     """The sections `autoencoder`, `diffusion` and `sampling` as YAML, for the system in `path`
     whose stages from the autoencoder to the samples are to take `budget` seconds on this machine;
-    its cohort is in `results`. It measures for half a minute, longer where networks are compiled.
+    its cohort is in `results`. It measures for half a minute, longer where images are large
+    or networks compiled.
 
     Raises:
         UserError: the configuration is at fault, or its cohort is not prepared; a GPU is wanted
