@@ -119,11 +119,37 @@ def test_batches_go_through_all_images_before_one_comes_again(tmp_path):
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
 
 
-@pytest.mark.parametrize("fault", [("--minutes", "-1"), ("--minutes", "nan"), ("--n", "0")])
-def test_no_time_and_no_images_are_refused_at_once(monkeypatch, capsys, fault):
+@pytest.fixture
+def command():
     spec = importlib.util.spec_from_file_location("peers_command", BENCHMARKS / "peers.py")
-    command = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(command)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_contestant_that_was_killed_is_told_from_one_that_raised(command, monkeypatch, tmp_path):
+    lives = {
+        "monai_latent": "import os; os.kill(os.getpid(), 9)",
+        "ddpm_pytorch": "raise ValueError('no such layer')",
+        "notebook": "raise SystemExit(3)",
+    }
+
+    def begun(python, name, folder, threads):
+        with (folder / "log.txt").open("w") as log:
+            return start("-c", lives[name], stderr=log)
+
+    monkeypatch.setattr(command, "python_of", lambda name, folder: sys.executable)
+    monkeypatch.setattr(command, "start", begun)
+    found = command.compete(task(tmp_path), list(lives), tmp_path, at_once=2)
+    assert {name: of["failed"] for name, of in found.items()} == {
+        "monai_latent": "ended by SIGKILL, as the system does where memory runs out",
+        "ddpm_pytorch": "failed: ValueError: no such layer",
+        "notebook": "failed: exit status 3",
+    }
+
+
+@pytest.mark.parametrize("fault", [("--minutes", "-1"), ("--minutes", "nan"), ("--n", "0")])
+def test_no_time_and_no_images_are_refused_at_once(command, monkeypatch, capsys, fault):
     monkeypatch.setattr(sys, "argv", ["peers.py", "--data", "mnist", "--minutes", "1", *fault])
     with pytest.raises(SystemExit):
         command.main()
